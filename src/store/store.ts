@@ -228,7 +228,10 @@ function guard<T>(root: string, action: () => T): T {
 export function diskError(error: unknown, where: string): unknown {
   if (isErrno(error, "ENOSPC") || isErrno(error, "EDQUOT")) {
     return new SheafError("SHEAF_DISK_FULL", `no space left on the disk that holds ${where}`, {
-      hint: ["sheaf cache prune removes what no image uses", "or choose another disk with --cache-dir or SHEAF_CACHE_DIR"],
+      hint: [
+        "sheaf cache prune removes what no image uses",
+        "or choose another disk with --cache-dir or SHEAF_CACHE_DIR",
+      ],
       cause: error,
     });
   }

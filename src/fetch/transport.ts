@@ -1,0 +1,102 @@
+import * as fs from "node:fs";
+import type { Readable } from "node:stream";
+import * as tls from "node:tls";
+
+import type { Dispatcher } from "undici";
+
+import { SheafError } from "../errors.ts";
+import { netrcCredentials } from "./netrc.ts";
+
+export interface HttpTransport {
+  dispatcher: Dispatcher;
+  request: typeof import("undici").request;
+  close(): Promise<void>;
+}
+
+export interface HttpResponse {
+  status: number;
+  /** After redirects. */
+  url: string;
+  headers: Record<string, string | undefined>;
+  body: Readable;
+}
+
+/** Opens the HTTP stack with this machine's proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and certificates. */
+export async function openTransport(environment: NodeJS.ProcessEnv = process.env): Promise<HttpTransport> {
+  const { EnvHttpProxyAgent, interceptors, request } = await import("undici");
+  const ca = extraCertificates(environment);
+  const tlsOptions = ca && { ca: [...tls.rootCertificates, ca] };
+  const agent = new EnvHttpProxyAgent({
+    connections: 16,
+    headersTimeout: 30_000,
+    bodyTimeout: 60_000,
+    connect: { timeout: 15_000, ...tlsOptions },
+    requestTls: tlsOptions,
+    proxyTls: tlsOptions,
+  });
+  return { dispatcher: agent.compose(interceptors.decompress()), request, close: () => agent.close() };
+}
+
+/**
+ * One GET with redirects followed. Credentials come from the URL or netrc, anew for each host, so that a redirect never
+ * carries them to another one (image-builders.md, auth and registry).
+ */
+export async function httpRequest(
+  transport: HttpTransport,
+  url: string,
+  headers: Record<string, string>,
+): Promise<HttpResponse> {
+  let current = new URL(url);
+  for (let hop = 0; hop <= 10; hop += 1) {
+    const credentials = takeCredentials(current);
+    const response = await transport.request(current, {
+      dispatcher: transport.dispatcher,
+      headers: { "user-agent": "sheaf", ...headers, ...(credentials && { authorization: basic(credentials) }) },
+    });
+    const location = response.headers["location"];
+    if (response.statusCode < 300 || response.statusCode >= 400 || !location || response.statusCode === 304) {
+      return {
+        status: response.statusCode,
+        url: current.href,
+        headers: flatten(response.headers),
+        body: response.body,
+      };
+    }
+    response.body.resume();
+    const next = new URL(String(location), current);
+    if (current.protocol === "https:" && next.protocol !== "https:") {
+      throw new SheafError("SHEAF_FETCH", `${current.host} redirects to ${next.host} without TLS`, {
+        hint: "Sheaf doesn't follow a redirect from https to http",
+      });
+    }
+    current = next;
+  }
+  throw new SheafError("SHEAF_FETCH", `${current.host} redirects in a circle`);
+}
+
+function takeCredentials(url: URL): string | undefined {
+  if (!url.username && !url.password) return netrcCredentials(url.hostname);
+  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  url.username = "";
+  url.password = "";
+  return credentials;
+}
+
+function basic(credentials: string): string {
+  return `Basic ${Buffer.from(credentials).toString("base64")}`;
+}
+
+function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]),
+  );
+}
+
+/** Certificates that pip and curl trust on this machine; Node reads NODE_EXTRA_CA_CERTS itself. */
+function extraCertificates(environment: NodeJS.ProcessEnv): string | undefined {
+  for (const name of ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]) {
+    const file = environment[name];
+    if (file && fs.existsSync(file) && fs.statSync(file).isFile()) return fs.readFileSync(file, "utf8");
+  }
+  return undefined;
+}
