@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
 
 import { SheafError } from "../errors.ts";
 import { type Emit, silent } from "../events.ts";
@@ -49,7 +50,8 @@ class HttpFetcher implements Fetcher {
         if (received > limit) throw tooLarge(label, limit);
         chunks.push(chunk);
       }
-      return { status: response.status, url: response.url, headers: response.headers, body: Buffer.concat(chunks) };
+      const { status, headers } = response;
+      return { status, url: response.url, headers, body: decode(Buffer.concat(chunks), headers, limit) };
     });
   }
 
@@ -144,6 +146,13 @@ class HttpFetcher implements Fetcher {
       hint: "run the same command once without --offline",
     });
   }
+}
+
+/** Only what a caller asked for with accept-encoding arrives encoded; archives such as Packages.gz are left as they are. */
+function decode(body: Uint8Array, headers: Answer["headers"], limit: number): Uint8Array {
+  return headers["content-encoding"] === "gzip" && headers["content-type"]?.includes("gzip") !== true
+    ? gunzipSync(body, { maxOutputLength: limit })
+    : body;
 }
 
 /** A failure that a second try may not have. */

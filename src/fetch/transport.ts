@@ -2,14 +2,14 @@ import * as fs from "node:fs";
 import type { Readable } from "node:stream";
 import * as tls from "node:tls";
 
-import type { Dispatcher } from "undici";
+import type { Dispatcher, request } from "undici";
 
 import { SheafError } from "../errors.ts";
 import { netrcCredentials } from "./netrc.ts";
 
 export interface HttpTransport {
   dispatcher: Dispatcher;
-  request: typeof import("undici").request;
+  request: typeof request;
   close(): Promise<void>;
 }
 
@@ -23,10 +23,10 @@ export interface HttpResponse {
 
 /** Opens the HTTP stack with this machine's proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and certificates. */
 export async function openTransport(environment: NodeJS.ProcessEnv = process.env): Promise<HttpTransport> {
-  const { EnvHttpProxyAgent, interceptors, request } = await import("undici");
+  const undici = await import("undici");
   const ca = extraCertificates(environment);
-  const tlsOptions = ca && { ca: [...tls.rootCertificates, ca] };
-  const agent = new EnvHttpProxyAgent({
+  const tlsOptions = ca === undefined ? undefined : { ca: [...tls.rootCertificates, ca] };
+  const agent = new undici.EnvHttpProxyAgent({
     connections: 16,
     headersTimeout: 30_000,
     bodyTimeout: 60_000,
@@ -34,7 +34,7 @@ export async function openTransport(environment: NodeJS.ProcessEnv = process.env
     requestTls: tlsOptions,
     proxyTls: tlsOptions,
   });
-  return { dispatcher: agent.compose(interceptors.decompress()), request, close: () => agent.close() };
+  return { dispatcher: agent, request: undici.request, close: () => agent.close() };
 }
 
 /**
