@@ -19,6 +19,8 @@ export interface AppObject {
   line: number;
   /** Folder, from the project's root, that has to be on sys.path for `module` to import: `""`, `src`, `backend`. */
   importRoot: string;
+  /** How likely it is the one that is meant: higher is better, equal is a tie that a person has to break. */
+  score: number;
 }
 
 /** A process that the repository's own Docker, compose or Procfile names. Parsed, never run. */
