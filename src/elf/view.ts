@@ -1,0 +1,63 @@
+import { SheafError } from "../errors.ts";
+
+/** Numbers of an ELF file by offset: each read is checked against the file's end. */
+export class ElfView {
+  readonly bytes: Uint8Array;
+  readonly class: 32 | 64;
+  readonly littleEndian: boolean;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array, format: { class: 32 | 64; littleEndian: boolean }) {
+    this.bytes = bytes;
+    this.class = format.class;
+    this.littleEndian = format.littleEndian;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  u16(offset: number): number {
+    this.check(offset, 2, "a number");
+    return this.#view.getUint16(offset, this.littleEndian);
+  }
+
+  u32(offset: number): number {
+    this.check(offset, 4, "a number");
+    return this.#view.getUint32(offset, this.littleEndian);
+  }
+
+  /** A 64-bit number; what JavaScript can't count exactly is beyond any file and becomes Infinity. */
+  u64(offset: number): number {
+    this.check(offset, 8, "a number");
+    const value = this.#view.getBigUint64(offset, this.littleEndian);
+    return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.POSITIVE_INFINITY;
+  }
+
+  /** An address, offset or size: 4 bytes in class 32, 8 in class 64. */
+  word(offset: number): number {
+    return this.class === 64 ? this.u64(offset) : this.u32(offset);
+  }
+
+  get wordSize(): 4 | 8 {
+    return this.class === 64 ? 8 : 4;
+  }
+
+  /** The NUL-terminated string at an offset, which must end before `limit`. */
+  string(offset: number, limit: number): string {
+    const end = Math.min(limit, this.bytes.length);
+    const stop = offset >= 0 && offset < end ? this.bytes.indexOf(0, offset) : -1;
+    if (stop < 0 || stop >= end || stop - offset > longestString) throw brokenElf(`a string at ${offset} has no end`);
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + offset, stop - offset).toString("utf8");
+  }
+
+  /** @throws SheafError SHEAF_ELF when `size` bytes at `offset` are not all inside the file */
+  check(offset: number, size: number, what: string): void {
+    if (offset >= 0 && size >= 0 && offset + size <= this.bytes.length) return;
+    throw brokenElf(`${what} at ${offset} (${size} bytes) ends after the file's ${this.bytes.length} bytes`);
+  }
+}
+
+export function brokenElf(reason: string): SheafError {
+  return new SheafError("SHEAF_ELF", `broken ELF file: ${reason}`);
+}
+
+/** Sonames, versions and paths are far shorter; the bound keeps hostile tables from quadratic work. */
+const longestString = 16 * 1024;
