@@ -1,0 +1,121 @@
+import { Readable } from "node:stream";
+import * as zlib from "node:zlib";
+
+import { SheafError } from "../errors.ts";
+import { compressionOf, type Compression } from "./compression.ts";
+import { unxz, unzstd } from "./decoders.ts";
+
+/**
+ * Decompresses by magic number: gzip (several members too), xz, zstd; anything else that isn't a known compression is
+ * returned as it is.
+ * @param limit bytes that the result may have; more is refused while it is being made
+ * @throws SheafError SHEAF_COMPRESSION
+ */
+export async function decompress(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
+  const compression = compressionOf(bytes);
+  if (compression === "none") {
+    if (bytes.length > limit) throw tooLarge(limit);
+    return bytes;
+  }
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of decoder(compression, once(bytes))) {
+    size += part.length;
+    if (size > limit) throw tooLarge(limit);
+    parts.push(part);
+  }
+  const [only] = parts;
+  return parts.length === 1 && only ? only : Buffer.concat(parts, size);
+}
+
+/**
+ * Decompresses a layer as it streams by.
+ * @param hint the layer's media type, or a compression; found by magic number unless given or when it tells nothing
+ * @throws SheafError SHEAF_COMPRESSION
+ */
+export async function* decompressStream(
+  chunks: AsyncIterable<Uint8Array>,
+  hint?: string,
+): AsyncGenerator<Uint8Array, void, void> {
+  const named = hint === undefined ? undefined : compressionNamed(hint);
+  if (named) return yield* decoder(named, chunks);
+  const { head, rest } = await peek(chunks);
+  yield* decoder(compressionOf(head), rest);
+}
+
+function compressionNamed(hint: string): Compression | undefined {
+  const named = /(?:^|[+.])(gzip|zstd|xz|none)$/.exec(hint)?.[1] as Compression | undefined;
+  return named ?? (/\.tar$/.test(hint) ? "none" : undefined);
+}
+
+async function* decoder(
+  compression: Compression,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  if (compression === "none") return yield* chunks;
+  try {
+    if (compression === "gzip") yield* gunzip(chunks);
+    else if (compression === "zstd") yield* unzstd(chunks);
+    else yield* unxz(chunks);
+  } catch (cause) {
+    if (cause instanceof SheafError || !isDecoderError(cause)) throw cause;
+    throw new SheafError("SHEAF_COMPRESSION", `the ${compression} data is damaged: ${messageOf(cause)}`, {
+      hint: "fetch the file again; if it stays so, report it to its publisher",
+      cause,
+    });
+  }
+}
+
+async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  const source = Readable.from(chunks, { objectMode: true });
+  const stream = zlib.createGunzip({ chunkSize: 256 * 1024 });
+  source.on("error", (error) => stream.destroy(error));
+  source.pipe(stream);
+  try {
+    yield* stream as AsyncIterable<Uint8Array>;
+  } finally {
+    source.destroy();
+    stream.destroy();
+  }
+}
+
+/** Errors of the source itself (a failing disk or network) pass as they are. */
+function isDecoderError(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return code === "" || code.startsWith("Z_") || code.startsWith("ERR_ZSTD") || /^\d+$/.test(code);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+  // In slices, so that a decoder which answers a chunk as a whole can't outrun the limit by far.
+  for (let offset = 0; offset < bytes.length; offset += 65_536) yield bytes.subarray(offset, offset + 65_536);
+}
+
+/** The first bytes, and the whole stream again. */
+async function peek(chunks: AsyncIterable<Uint8Array>): Promise<{ head: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  let head: Uint8Array = new Uint8Array();
+  while (head.length < 6) {
+    const { value, done } = await iterator.next();
+    if (done) break;
+    head = head.length === 0 ? value : Buffer.concat([head, value]);
+  }
+  const rest = async function* (): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      if (head.length > 0) yield head;
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  };
+  return { head, rest: rest() };
+}
+
+function tooLarge(limit: number): SheafError {
+  return new SheafError("SHEAF_COMPRESSION", `the data unpacks to more than ${limit} bytes`, {
+    hint: "a package that large is damaged or forged: fetch it again, or report it to its publisher",
+  });
+}

@@ -1,0 +1,185 @@
+import { createHash } from "node:crypto";
+
+import type { Content, DirectoryEntry, Entry, EntryFacts } from "../filesystem/entry.ts";
+import { contentSize } from "../filesystem/entry.ts";
+import { SheafError } from "../errors.ts";
+import { gzipMember, gzipMemberFromDeflate } from "./gzip.ts";
+import { inflateExactly } from "./inflate.ts";
+import { tarEnd, tarHeader, tarPadding } from "./tar-write.ts";
+
+export interface SegmentOptions {
+  /** Seconds since 1970 that every entry carries. */
+  mtime: number;
+  /** Reads contents of kind `disk`; needed only when there are any. */
+  read?: (file: string) => Uint8Array;
+  /** zlib's, 6 unless given. */
+  level?: number;
+}
+
+/**
+ * A run of tar entries as a sequence of gzip members, without the end of archive: segments one after another, closed by
+ * `segmentEnd`, are a layer (a gzip file may have several members: RFC 1952 section 2.2).
+ */
+export interface BuiltSegment {
+  chunks: Uint8Array[];
+  /** Bytes of the chunks together. */
+  compressed: number;
+  /** Bytes of the tar entries. */
+  unpacked: number;
+  entries: EntryFacts[];
+}
+
+/**
+ * Writes entries as a segment. The deflate stream of a large file becomes a gzip member as it is; everything else is
+ * compressed in members of about a MiB. Each content is inflated once for its SHA-256, and its size and CRC are checked.
+ * @param entries sorted by path (code units) without duplicates; hard links may come anywhere after their targets
+ * @throws SheafError SHEAF_ZIP when a deflate stream doesn't hold what it declares
+ */
+export function buildSegment(entries: readonly Entry[], options: SegmentOptions): BuiltSegment {
+  checkOrder(entries);
+  const writer = new SegmentWriter(options);
+  const facts = entries.map((entry) => writer.add(entry));
+  return { ...writer.finish(), entries: facts };
+}
+
+/** A segment of directories alone, for the top of a layer. */
+export function directoriesSegment(directories: readonly DirectoryEntry[], mtime: number): BuiltSegment {
+  return buildSegment(directories.toSorted(byPath), { mtime });
+}
+
+/**
+ * The directories that have to be there before `paths` can be: each one as given, else root's and 0755. Sorted.
+ * @param given entries that describe some of them otherwise
+ */
+export function parentDirectories(paths: Iterable<string>, given: Iterable<DirectoryEntry> = []): DirectoryEntry[] {
+  const known = new Map<string, DirectoryEntry>();
+  for (const entry of given) known.set(entry.path, entry);
+  const wanted = new Map<string, DirectoryEntry>();
+  for (const path of paths) {
+    for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
+      const parent = path.slice(0, slash);
+      if (wanted.has(parent)) break;
+      wanted.set(parent, known.get(parent) ?? { path: parent, type: "directory", mode: 0o755, uid: 0, gid: 0 });
+    }
+  }
+  return [...wanted.values()].toSorted(byPath);
+}
+
+/** The member that closes a layer: the end of the tar archive. */
+export const segmentEnd: Uint8Array = gzipMember(tarEnd);
+
+/** Bytes that `segmentEnd` adds unpacked. */
+export const segmentEndSize: number = tarEnd.length;
+
+/**
+ * Deflate streams from this size on are kept as they are. Below it the two extra members cost more bytes and calls than
+ * compressing again together with the neighbours.
+ */
+const keepFrom = 24 * 1024;
+
+/** A member is closed when it holds this much: enough for deflate's window, little enough to stream. */
+const memberSize = 1024 * 1024;
+
+class SegmentWriter {
+  readonly #options: SegmentOptions;
+  readonly #chunks: Uint8Array[] = [];
+  #pool: Uint8Array[] = [];
+  #pooled = 0;
+  #compressed = 0;
+  #unpacked = 0;
+
+  constructor(options: SegmentOptions) {
+    this.#options = options;
+  }
+
+  add(entry: Entry): EntryFacts {
+    const { path, type, mode, uid, gid } = entry;
+    const size = entry.type === "file" ? contentSize(entry.content) : 0;
+    const target = entry.type === "symlink" || entry.type === "hardlink" ? entry.target : undefined;
+    const xattrs = entry.type === "file" ? entry.xattrs : undefined;
+    this.#addBytes(tarHeader({ path, type, mode, uid, gid, size, target, xattrs, mtime: this.#options.mtime }));
+    const facts: EntryFacts = { path, type, mode, size };
+    if (target !== undefined) facts.target = target;
+    if (entry.type === "file") facts.sha256 = this.#addContent(path, entry.content);
+    return facts;
+  }
+
+  finish(): Omit<BuiltSegment, "entries"> {
+    this.#flush();
+    return { chunks: this.#chunks, compressed: this.#compressed, unpacked: this.#unpacked };
+  }
+
+  #addContent(path: string, content: Content): string {
+    const bytes = this.#bytesOf(path, content);
+    if (content.kind === "deflated" && content.deflated.length >= keepFrom) {
+      this.#flush();
+      for (const chunk of gzipMemberFromDeflate(content)) this.#push(chunk);
+      this.#unpacked += content.size;
+    } else {
+      this.#addBytes(bytes);
+    }
+    this.#addBytes(tarPadding(bytes.length));
+    return createHash("sha256").update(bytes).digest("hex");
+  }
+
+  #bytesOf(path: string, content: Content): Uint8Array {
+    if (content.kind === "bytes") return content.bytes;
+    if (content.kind === "deflated") return inflateExactly({ ...content, name: path });
+    if (!this.#options.read) throw new Error(`${path}: its content is on disk and no reader is given`);
+    const bytes = this.#options.read(content.file);
+    if (bytes.length !== content.size) throw changedOnDisk(content.file, content.size, bytes.length);
+    return bytes;
+  }
+
+  #addBytes(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#pool.push(bytes);
+    this.#pooled += bytes.length;
+    this.#unpacked += bytes.length;
+    if (this.#pooled >= memberSize) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#pooled === 0) return;
+    const [only] = this.#pool;
+    const bytes = this.#pool.length === 1 && only ? only : Buffer.concat(this.#pool, this.#pooled);
+    this.#push(gzipMember(bytes, this.#options.level));
+    this.#pool = [];
+    this.#pooled = 0;
+  }
+
+  #push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#compressed += chunk.length;
+  }
+}
+
+function byPath(a: { path: string }, b: { path: string }): number {
+  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
+}
+
+/** Docker refuses a path that is in a layer twice, and a hard link before its target. */
+function checkOrder(entries: readonly Entry[]): void {
+  const seen = new Set<string>();
+  let last = "";
+  for (const { path, ...entry } of entries) {
+    if (seen.has(path)) throw new Error(`${path} is in the segment twice`);
+    seen.add(path);
+    if (entry.type !== "hardlink") {
+      if (path < last) throw new Error(`${path} comes after ${last}: the entries of a segment are sorted by path`);
+      last = path;
+    } else if (!seen.has(entry.target)) {
+      throw new Error(`${path} is a hard link to ${entry.target}, which isn't before it in the segment`);
+    }
+  }
+}
+
+function changedOnDisk(file: string, expected: number, actual: number): SheafError {
+  return new SheafError(
+    "SHEAF_CHANGED",
+    `${file} had ${expected} bytes and has ${actual}: it changed during the build`,
+    {
+      hint: "build again once nothing writes to it",
+    },
+  );
+}
