@@ -1,0 +1,271 @@
+/** One pattern of an ignore file. */
+interface Rule {
+  /** As `.gitignore:3`, for the report. */
+  source: string;
+  negated: boolean;
+  directoryOnly: boolean;
+  /** Tested against the path from the ignore file's folder, or the last segment when `basename` is set. */
+  expression: RegExp;
+  basename: boolean;
+}
+
+/** What a set of patterns says of a path; undefined when no pattern speaks of it. */
+export interface IgnoreVerdict {
+  ignored: boolean;
+  /** File and line of the pattern that decided. */
+  source: string;
+}
+
+/** One .gitignore file. Paths are taken from its folder; parents have to be asked first, as git does. */
+export class GitIgnore {
+  readonly #rules: Rule[];
+
+  /** @param name how the file is called in reports: `app/.gitignore` */
+  constructor(text: string, name: string) {
+    this.#rules = rulesOf(text, name, gitRule);
+  }
+
+  /** The last pattern that matches decides. `path` is relative to the folder of the file. */
+  match(path: string, directory: boolean): IgnoreVerdict | undefined {
+    let name: string | undefined;
+    for (let index = this.#rules.length - 1; index >= 0; index--) {
+      const rule = this.#rules[index] as Rule;
+      if (rule.directoryOnly && !directory) continue;
+      const subject = rule.basename ? (name ??= path.slice(path.lastIndexOf("/") + 1)) : path;
+      if (rule.expression.test(subject)) return { ignored: !rule.negated, source: rule.source };
+    }
+    return undefined;
+  }
+}
+
+/** A .dockerignore file: rooted patterns in the syntax of Go's filepath.Match, with `**`, in which `!` re-includes anything. */
+export class DockerIgnore {
+  readonly #rules: Rule[];
+  /** Whether some pattern re-includes, so that an excluded folder has to be looked into. */
+  readonly reincludes: boolean;
+
+  constructor(text: string, name: string) {
+    this.#rules = rulesOf(text, name, dockerRule);
+    this.reincludes = this.#rules.some((rule) => rule.negated);
+  }
+
+  /** The last pattern that matches the path or a folder above it decides. */
+  match(path: string): IgnoreVerdict | undefined {
+    for (let index = this.#rules.length - 1; index >= 0; index--) {
+      const rule = this.#rules[index] as Rule;
+      if (matchesOrParent(rule.expression, path)) return { ignored: !rule.negated, source: rule.source };
+    }
+    return undefined;
+  }
+}
+
+function matchesOrParent(expression: RegExp, path: string): boolean {
+  if (expression.test(path)) return true;
+  for (let at = path.indexOf("/"); at !== -1; at = path.indexOf("/", at + 1)) {
+    if (expression.test(path.slice(0, at))) return true;
+  }
+  return false;
+}
+
+type RuleReader = (line: string, source: string) => Rule | undefined;
+
+function rulesOf(text: string, name: string, read: RuleReader): Rule[] {
+  const rules: Rule[] = [];
+  const lines = text.replace(/^\uFEFF/, "").split("\n");
+  for (const [index, line] of lines.entries()) {
+    const rule = read(line.endsWith("\r") ? line.slice(0, -1) : line, `${name}:${index + 1}`);
+    if (rule) rules.push(rule);
+  }
+  return rules;
+}
+
+/** gitignore(5), PATTERN FORMAT. */
+function gitRule(line: string, source: string): Rule | undefined {
+  if (line.startsWith("#")) return undefined;
+  let pattern = withoutTrailingSpaces(line);
+  const negated = pattern.startsWith("!");
+  if (negated) pattern = pattern.slice(1);
+  const directoryOnly = pattern.endsWith("/");
+  if (directoryOnly) pattern = pattern.slice(0, -1);
+  if (pattern === "") return undefined;
+  const basename = !pattern.includes("/");
+  if (pattern.startsWith("/")) pattern = pattern.slice(1);
+  const body = gitExpression(pattern);
+  if (body === undefined) return undefined;
+  return { source, negated, directoryOnly, basename, expression: new RegExp(`^${body}$`, "su") };
+}
+
+function withoutTrailingSpaces(line: string): string {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === " ") {
+    let backslashes = 0;
+    while (line[end - 2 - backslashes] === "\\") backslashes++;
+    if (backslashes % 2 === 1) break;
+    end--;
+  }
+  return line.slice(0, end);
+}
+
+/** git's wildmatch as a regular expression; undefined for a pattern that can match nothing. */
+function gitExpression(pattern: string): string | undefined {
+  let body = "";
+  let index = 0;
+  while (index < pattern.length) {
+    const character = pattern[index] as string;
+    if (character === "*") {
+      let end = index;
+      while (pattern[end] === "*") end++;
+      const atStart = index === 0 || pattern[index - 1] === "/";
+      const next = pattern[end];
+      if (end - index === 2 && atStart && next === "/") {
+        body += "(?:.*/)?";
+        end++;
+      } else if (end - index === 2 && atStart && next === undefined) body += ".*";
+      else body += "[^/]*";
+      index = end;
+    } else if (character === "?") {
+      body += "[^/]";
+      index++;
+    } else if (character === "[") {
+      const set = bracketSet(pattern, index, true);
+      if (!set) return undefined;
+      body += set.expression;
+      index = set.end;
+    } else if (character === "\\") {
+      const next = pattern.codePointAt(index + 1);
+      if (next === undefined) return undefined;
+      body += quoted(String.fromCodePoint(next));
+      index += 1 + String.fromCodePoint(next).length;
+    } else {
+      const code = String.fromCodePoint(pattern.codePointAt(index) as number);
+      body += quoted(code);
+      index += code.length;
+    }
+  }
+  return body;
+}
+
+/**
+ * A set in brackets as a regular expression that doesn't match a slash; undefined when it isn't closed.
+ *
+ * @param git git's sets: `!` negates too, a leading `]` is a member, `[:alpha:]` is a class
+ */
+function bracketSet(pattern: string, start: number, git: boolean): { expression: string; end: number } | undefined {
+  let index = start + 1;
+  const negated = pattern[index] === "^" || (git && pattern[index] === "!");
+  if (negated) index++;
+  let members = "";
+  const first = index;
+  for (;;) {
+    if (index >= pattern.length) return undefined;
+    if (pattern[index] === "]" && !(git && index === first)) break;
+    const named = git ? /^\[:([a-z]+):\]/.exec(pattern.slice(index)) : null;
+    if (named) {
+      const posix = posixClasses[named[1] as string];
+      if (posix === undefined) return undefined;
+      members += posix;
+      index += named[0].length;
+      continue;
+    }
+    const low = member(pattern, index);
+    if (!low) return undefined;
+    index = low.end;
+    if (pattern[index] === "-" && pattern[index + 1] !== undefined && pattern[index + 1] !== "]") {
+      const high = member(pattern, index + 1);
+      if (!high) return undefined;
+      if (low.character <= high.character) members += `${inSet(low.character)}-${inSet(high.character)}`;
+      index = high.end;
+    } else members += inSet(low.character);
+  }
+  if (members === "") return { expression: negated ? "[^/]" : "(?!)", end: index + 1 };
+  return { expression: `(?!/)[${negated ? "^" : ""}${members}]`, end: index + 1 };
+}
+
+function member(pattern: string, index: number): { character: string; end: number } | undefined {
+  const at = pattern[index] === "\\" ? index + 1 : index;
+  const code = pattern.codePointAt(at);
+  if (code === undefined) return undefined;
+  const character = String.fromCodePoint(code);
+  return { character, end: at + character.length };
+}
+
+const posixClasses: Record<string, string | undefined> = {
+  alnum: "0-9A-Za-z",
+  alpha: "A-Za-z",
+  blank: " \\t",
+  cntrl: "\\0-\\x1f\\x7f",
+  digit: "0-9",
+  graph: "!-~",
+  lower: "a-z",
+  print: " -~",
+  punct: "!-\\/:-@\\[-`\\{-~",
+  space: " \\t-\\r",
+  upper: "A-Z",
+  xdigit: "0-9A-Fa-f",
+};
+
+function quoted(character: string): string {
+  return /[\^$\\.*+?()[\]{}|/]/.test(character) ? `\\${character}` : character;
+}
+
+function inSet(character: string): string {
+  return /[\^$\\.*+?()[\]{}|/-]/.test(character) ? `\\${character}` : character;
+}
+
+/** The rules of Docker's build: https://docs.docker.com/build/concepts/context/#dockerignore-files */
+function dockerRule(line: string, source: string): Rule | undefined {
+  if (line.startsWith("#")) return undefined;
+  let pattern = line.trim();
+  const negated = pattern.startsWith("!");
+  if (negated) pattern = pattern.slice(1).trim();
+  if (pattern === "") return undefined;
+  pattern = cleaned(pattern);
+  if (pattern.length > 1 && pattern.startsWith("/")) pattern = pattern.slice(1);
+  const body = dockerExpression(pattern);
+  if (body === undefined) return undefined;
+  return { source, negated, directoryOnly: false, basename: false, expression: new RegExp(`^${body}$`, "su") };
+}
+
+/** Go's filepath.Clean. */
+function cleaned(pattern: string): string {
+  const rooted = pattern.startsWith("/");
+  const parts: string[] = [];
+  for (const part of pattern.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") parts.push(part);
+    else if (parts.length > 0 && parts.at(-1) !== "..") parts.pop();
+    else if (!rooted) parts.push("..");
+  }
+  return (rooted ? "/" : "") + parts.join("/") || ".";
+}
+
+function dockerExpression(pattern: string): string | undefined {
+  let body = "";
+  let index = 0;
+  while (index < pattern.length) {
+    const character = pattern[index] as string;
+    if (character === "*" && pattern[index + 1] === "*") {
+      index += 2;
+      if (pattern[index] === "/") index++;
+      body += index >= pattern.length ? ".*" : "(?:.*/)?";
+    } else if (character === "*") {
+      body += "[^/]*";
+      index++;
+    } else if (character === "?") {
+      body += "[^/]";
+      index++;
+    } else if (character === "[") {
+      const set = bracketSet(pattern, index, false);
+      if (!set) return undefined;
+      body += set.expression;
+      index = set.end;
+    } else {
+      if (character === "\\") index++;
+      const code = pattern.codePointAt(index);
+      if (code === undefined) return undefined;
+      body += quoted(String.fromCodePoint(code));
+      index += String.fromCodePoint(code).length;
+    }
+  }
+  return body;
+}
