@@ -1,0 +1,282 @@
+import { eq as sameVersion, valid as isValidVersion } from "@renovatebot/pep440";
+import { inflateEntry } from "../archive/zip.ts";
+import type { ZipEntry } from "../archive/zip.ts";
+import { elfFacts } from "../elf/facts.ts";
+import type { ElfFacts } from "../elf/facts.ts";
+import { isElf } from "../elf/read.ts";
+import { stripElf } from "../elf/strip.ts";
+import { SheafError } from "../errors.ts";
+import type { Content, Entry, FileEntry } from "../filesystem/entry.ts";
+import type { PythonLayout } from "../filesystem/layout.ts";
+import { openWheel, readOptional, readRequired } from "./archive.ts";
+import type { WheelArchive } from "./archive.ts";
+import { destinationOf, libraryFolder, recordPath } from "./destination.ts";
+import type { Destination, Schemes } from "./destination.ts";
+import { parseEntryPoints } from "./entry-points.ts";
+import type { EntryPoint } from "./entry-points.ts";
+import { normalizeName, parseWheelFilename } from "./filename.ts";
+import { parseMetadata, parseWheelInfo } from "./metadata.ts";
+import type { WheelMetadata } from "./metadata.ts";
+import { topLevelModules } from "./modules.ts";
+import { formatRecord, recordHash } from "./record.ts";
+import type { RecordRow } from "./record.ts";
+import { entryPointScripts, isEntryPointWrapper, withShebang } from "./scripts.ts";
+import { RecordCheck } from "./verify-record.ts";
+
+export interface InstallOptions {
+  filename: string;
+  layout: PythonLayout;
+  /** Drop symbol tables and debug sections of ELF files. */
+  strip: boolean;
+  /** Paths from the root of the image that are left out, RECORD included. */
+  exclude?: ReadonlySet<string>;
+}
+
+/** What a wheel becomes in an image. */
+export interface InstalledWheel {
+  /** Normalised (PEP 503). */
+  name: string;
+  /** As METADATA has it. */
+  version: string;
+  requiresDist: string[];
+  requiresPython?: string;
+  /** Files, sorted by path, owned by 0:0, mode 0644 or 0755. */
+  entries: Entry[];
+  /** Path of the dist-info folder from the root of the image. */
+  distInfo: string;
+  /** Top-level names that can be imported. */
+  modules: string[];
+  entryPoints: EntryPoint[];
+  /** The ELF files among the entries. */
+  elf: { path: string; facts: ElfFacts }[];
+  /** Bytes that stripping won, and in how many files. */
+  strippedBytes: number;
+  strippedFiles: number;
+  /** Paths of the .py files in the library folders, for the bytecode compiler. */
+  pythonFiles: string[];
+  /** What is odd about the wheel though pip installs it all the same. */
+  notes: string[];
+}
+
+/**
+ * Installs a wheel as the binary distribution format says and pip does, as entries instead of files. Contents keep the
+ * wheel's own deflate streams wherever their bytes don't change; every file is checked against RECORD.
+ *
+ * Stricter than pip in one thing: a file whose bytes contradict RECORD is refused. As in pip, files that RECORD does not
+ * know are installed, and rows without a file are dropped; both are notes.
+ *
+ * @throws SheafError SHEAF_WHEEL, SHEAF_WHEEL_RECORD or SHEAF_ZIP, naming the wheel and the path
+ */
+export function installWheel(wheel: Uint8Array, options: InstallOptions): InstalledWheel {
+  try {
+    return install(wheel, options);
+  } catch (error) {
+    if (!(error instanceof SheafError)) throw error;
+    throw new SheafError(error.code as `SHEAF_${string}`, `${options.filename}: ${error.message}`, {
+      details: error.details,
+      hint: error.hints,
+      cause: error,
+    });
+  }
+}
+
+function install(wheel: Uint8Array, options: InstallOptions): InstalledWheel {
+  const filename = parseWheelFilename(options.filename);
+  const archive = openWheel(wheel, filename.name);
+  const metadata = parseMetadata(readRequired(archive, "METADATA"));
+  checkIdentity(metadata, filename);
+  const { rootIsPurelib } = parseWheelInfo(readRequired(archive, "WHEEL"));
+  const schemes = { layout: options.layout, rootIsPurelib, name: metadata.name };
+  const entryPoints = readEntryPoints(archive);
+  const installation = new Installation({ archive, schemes, options });
+  installation.spread(entryPoints);
+  return {
+    name: filename.name,
+    version: metadata.version,
+    requiresDist: metadata.requiresDist,
+    ...(metadata.requiresPython === undefined ? {} : { requiresPython: metadata.requiresPython }),
+    entryPoints,
+    ...installation.finish(),
+  };
+}
+
+function checkIdentity(metadata: WheelMetadata, filename: { name: string; version: string }): void {
+  const { name, version } = metadata;
+  const agrees =
+    normalizeName(name) === filename.name &&
+    (version === filename.version || (isValidVersion(version) && sameVersion(version, filename.version)));
+  if (agrees) return;
+  throw new SheafError("SHEAF_WHEEL", `METADATA is of ${name} ${version}, not of what the file name tells`, {
+    hint: "the wheel was renamed or is broken: fetch it again, or pin another release",
+  });
+}
+
+function readEntryPoints(archive: WheelArchive): EntryPoint[] {
+  const bytes = readOptional(archive, "entry_points.txt");
+  return bytes ? parseEntryPoints(new TextDecoder().decode(bytes)) : [];
+}
+
+function isData(path: string): boolean {
+  return path.slice(0, Math.max(0, path.indexOf("/"))).endsWith(".data");
+}
+
+/** One wheel on its way into the image. */
+class Installation {
+  readonly #archive: WheelArchive;
+  readonly #schemes: Schemes;
+  readonly #options: InstallOptions;
+  readonly #record: RecordCheck;
+  readonly #files = new Map<string, { entry: FileEntry; row: RecordRow; library: boolean }>();
+  readonly #elf = new Map<string, ElfFacts>();
+  readonly #stripped = new Map<string, number>();
+  readonly #notes: string[] = [];
+
+  constructor({ archive, schemes, options }: { archive: WheelArchive; schemes: Schemes; options: InstallOptions }) {
+    this.#archive = archive;
+    this.#schemes = schemes;
+    this.#options = options;
+    this.#record = new RecordCheck(archive);
+  }
+
+  /** pip's order, which decides when two files meet at one path: the root, then *.data, then its scripts, then what is made. */
+  spread(entryPoints: EntryPoint[]): void {
+    const { layout } = this.#options;
+    const scripts = entryPointScripts(entryPoints, layout.executable);
+    const files = this.#archive.files.map((file) => ({ file, to: destinationOf(file.path, this.#schemes) }));
+    const order = ({ file, to }: (typeof files)[number]) => (to.kind === "script" ? 2 : isData(file.path) ? 1 : 0);
+    for (const { file, to } of files.toSorted((a, b) => order(a) - order(b))) {
+      if (this.#isRewritten(file.path)) continue;
+      const fileName = to.path.slice(to.path.lastIndexOf("/") + 1);
+      if (to.kind === "script" && isEntryPointWrapper(fileName, scripts)) continue;
+      this.#place(file, to);
+    }
+    for (const [name, bytes] of scripts) this.#write(`${layout.scripts}/${name}`, { bytes, mode: 0o755 });
+    this.#write(`${this.#distInfo}/INSTALLER`, { bytes: Buffer.from("sheaf\n"), mode: 0o644 });
+  }
+
+  finish(): Omit<InstalledWheel, "name" | "version" | "requiresDist" | "requiresPython" | "entryPoints"> {
+    const record = `${this.#distInfo}/RECORD`;
+    const rows = [...this.#files.values()].map(({ row }) => row);
+    rows.push({ path: recordPath(record, libraryFolder(this.#schemes)) });
+    const text = Buffer.from(formatRecord(rows), "utf8");
+    this.#files.delete(record);
+    const entries: Entry[] = [...this.#files.values()].map(({ entry }) => entry);
+    entries.push(fileEntry(record, { content: { kind: "bytes", bytes: text }, mode: 0o644 }));
+    entries.sort((a, b) => compare(a.path, b.path));
+    checkFolders(entries);
+    const { purelib, platlib } = this.#options.layout;
+    const libraries = [...this.#files].flatMap(([path, { library }]) => (library ? [path] : [])).toSorted(compare);
+    const inLibrary = libraries.map((path) =>
+      path.slice((path.startsWith(`${purelib}/`) ? purelib : platlib).length + 1),
+    );
+    return {
+      entries,
+      distInfo: this.#distInfo,
+      modules: topLevelModules(inLibrary),
+      elf: [...this.#elf].map(([path, facts]) => ({ path, facts })).toSorted((a, b) => compare(a.path, b.path)),
+      strippedBytes: [...this.#stripped.values()].reduce((sum, bytes) => sum + bytes, 0),
+      strippedFiles: this.#stripped.size,
+      pythonFiles: libraries.filter((path) => path.endsWith(".py")),
+      notes: [...this.#record.notes(), ...this.#notes, ...caseNotes(entries)],
+    };
+  }
+
+  get #distInfo(): string {
+    return `${libraryFolder(this.#schemes)}/${this.#archive.distInfo}`;
+  }
+
+  /** Files that the installer writes anew or drops: signatures of RECORD don't outlive it, and others' installers' marks aren't ours. */
+  #isRewritten(path: string): boolean {
+    const folder = `${this.#archive.distInfo}/`;
+    return path.startsWith(folder) && rewritten.has(path.slice(folder.length));
+  }
+
+  #place(file: ZipEntry, { path, kind }: Destination): void {
+    if (this.#options.exclude?.has(path)) return;
+    if (this.#files.has(path)) {
+      this.#notes.push(`two files of the wheel meet at ${path}; the later one is kept, as in pip`);
+      this.#elf.delete(path);
+      this.#stripped.delete(path);
+    }
+    const bytes = inflateEntry(file);
+    const hash = this.#record.check(file.path, bytes);
+    const mode = kind === "script" || (file.mode & 0o111) !== 0 ? 0o755 : 0o644;
+    const rewritten = kind === "script" ? withShebang(bytes, this.#options.layout.executable) : undefined;
+    const changed = rewritten ?? this.#readElf(path, bytes);
+    this.#files.set(path, {
+      entry: fileEntry(path, { content: changed ? { kind: "bytes", bytes: changed } : contentOf(file, bytes), mode }),
+      row: this.#row(path, changed ?? bytes, changed ? undefined : hash),
+      library: kind === "library",
+    });
+  }
+
+  #write(path: string, { bytes, mode }: { bytes: Uint8Array; mode: number }): void {
+    if (this.#options.exclude?.has(path)) return;
+    const entry = fileEntry(path, { content: { kind: "bytes", bytes }, mode });
+    this.#files.set(path, { entry, row: this.#row(path, bytes), library: false });
+  }
+
+  #row(path: string, bytes: Uint8Array, hash = recordHash(bytes)): RecordRow {
+    return { path: recordPath(path, libraryFolder(this.#schemes)), hash, size: bytes.length };
+  }
+
+  /** Notes the facts of an ELF file; returns its stripped form when it is worth having. */
+  #readElf(path: string, bytes: Uint8Array): Uint8Array | undefined {
+    if (!isElf(bytes)) return undefined;
+    try {
+      const facts = elfFacts(bytes);
+      if (!facts) return undefined;
+      this.#elf.set(path, facts);
+      const stripped = this.#options.strip ? stripElf(bytes) : undefined;
+      // A file that changes has to be compressed again, which a few bytes are not worth.
+      if (!stripped || (bytes.length - stripped.length) * leastShare < bytes.length) return undefined;
+      this.#stripped.set(path, bytes.length - stripped.length);
+      return stripped;
+    } catch (error) {
+      if (!(error instanceof SheafError)) throw error;
+      this.#notes.push(`${path} is left as it is: ${error.message}`);
+      return undefined;
+    }
+  }
+}
+
+function fileEntry(path: string, { content, mode }: { content: Content; mode: number }): FileEntry {
+  return { type: "file", path, mode, uid: 0, gid: 0, content };
+}
+
+/** Small files travel inflated: a layer packs them together, and would have to inflate them again. */
+function contentOf(file: ZipEntry, bytes: Uint8Array): Content {
+  if (file.method === 0 || file.size < smallFile) return { kind: "bytes", bytes };
+  return { kind: "deflated", deflated: file.data, crc32: file.crc32, size: file.size };
+}
+
+function checkFolders(entries: Entry[]): void {
+  const files = new Set(entries.map((entry) => entry.path));
+  for (const { path } of entries) {
+    for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
+      const folder = path.slice(0, slash);
+      if (!files.has(folder)) continue;
+      throw new SheafError("SHEAF_WHEEL", `${folder} would be a file and the folder of ${path}`);
+    }
+  }
+}
+
+function caseNotes(entries: Entry[]): string[] {
+  const seen = new Map<string, string>();
+  return entries.flatMap(({ path }) => {
+    const folded = path.toLowerCase();
+    const other = seen.get(folded);
+    seen.set(folded, path);
+    return other === undefined ? [] : [`${other} and ${path} differ only in case`];
+  });
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+const rewritten = new Set(["RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"]);
+/** Bytes below which a file's content is kept inflated. */
+const smallFile = 16 * 1024;
+/** Stripping must win at least one part in so many. */
+const leastShare = 20;
