@@ -32,22 +32,9 @@ export class ByteReader {
     for (let missing = size; missing > 0;) missing -= (await this.#next(missing)).length;
   }
 
-  /** The next `size` bytes as they come. */
-  stream(size: number): AsyncIterable<Uint8Array> & { skipRest(): Promise<void> } {
-    let missing = size;
-    const next = async (): Promise<Uint8Array> => {
-      const part = await this.#next(missing);
-      missing -= part.length;
-      return part;
-    };
-    return {
-      async *[Symbol.asyncIterator]() {
-        while (missing > 0) yield await next();
-      },
-      async skipRest() {
-        while (missing > 0) await next();
-      },
-    };
+  /** The next `size` bytes as they come, to be read or skipped before anything else. */
+  stream(size: number): LimitedStream {
+    return new LimitedStream(size, (limit) => this.#next(limit));
   }
 
   /** Lets the rest of the stream pass. */
@@ -85,6 +72,31 @@ export class ByteReader {
       }
     }
     return false;
+  }
+}
+
+/** A run of bytes within a stream, readable once. */
+export class LimitedStream implements AsyncIterable<Uint8Array> {
+  readonly #next: (limit: number) => Promise<Uint8Array>;
+  #missing: number;
+
+  constructor(size: number, next: (limit: number) => Promise<Uint8Array>) {
+    this.#missing = size;
+    this.#next = next;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
+    while (this.#missing > 0) yield await this.#take();
+  }
+
+  async skipRest(): Promise<void> {
+    while (this.#missing > 0) await this.#take();
+  }
+
+  async #take(): Promise<Uint8Array> {
+    const part = await this.#next(this.#missing);
+    this.#missing -= part.length;
+    return part;
   }
 }
 

@@ -1,9 +1,6 @@
-import { Readable } from "node:stream";
-import * as zlib from "node:zlib";
-
 import { SheafError } from "../errors.ts";
 import { compressionOf, type Compression } from "./compression.ts";
-import { unxz, unzstd } from "./decoders.ts";
+import { gunzip, unxz, unzstd } from "./decoders.ts";
 
 /**
  * Decompresses by magic number: gzip (several members too), xz, zstd; anything else that isn't a known compression is
@@ -45,7 +42,7 @@ export async function* decompressStream(
 
 function compressionNamed(hint: string): Compression | undefined {
   const named = /(?:^|[+.])(gzip|zstd|xz|none)$/.exec(hint)?.[1] as Compression | undefined;
-  return named ?? (/\.tar$/.test(hint) ? "none" : undefined);
+  return named ?? (hint.endsWith(".tar") ? "none" : undefined);
 }
 
 async function* decoder(
@@ -53,40 +50,39 @@ async function* decoder(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, void> {
   if (compression === "none") return yield* chunks;
+  const source = new WatchedSource(chunks);
   try {
-    if (compression === "gzip") yield* gunzip(chunks);
-    else if (compression === "zstd") yield* unzstd(chunks);
-    else yield* unxz(chunks);
+    yield* decoders[compression](source);
   } catch (cause) {
-    if (cause instanceof SheafError || !isDecoderError(cause)) throw cause;
-    throw new SheafError("SHEAF_COMPRESSION", `the ${compression} data is damaged: ${messageOf(cause)}`, {
+    // A failing disk or network is not damaged data.
+    if (source.failure) throw source.failure.error;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new SheafError("SHEAF_COMPRESSION", `the ${compression} data is damaged: ${message}`, {
       hint: "fetch the file again; if it stays so, report it to its publisher",
       cause,
     });
   }
 }
 
-async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  const source = Readable.from(chunks, { objectMode: true });
-  const stream = zlib.createGunzip({ chunkSize: 256 * 1024 });
-  source.on("error", (error) => stream.destroy(error));
-  source.pipe(stream);
-  try {
-    yield* stream as AsyncIterable<Uint8Array>;
-  } finally {
-    source.destroy();
-    stream.destroy();
+const decoders = { gzip: gunzip, xz: unxz, zstd: unzstd };
+
+/** Remembers an error of the source, which a decoder may pass on in its own words. */
+class WatchedSource implements AsyncIterable<Uint8Array> {
+  readonly #chunks: AsyncIterable<Uint8Array>;
+  failure: { error: unknown } | undefined;
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks;
   }
-}
 
-/** Errors of the source itself (a failing disk or network) pass as they are. */
-function isDecoderError(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return code === "" || code.startsWith("Z_") || code.startsWith("ERR_ZSTD") || /^\d+$/.test(code);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      yield* this.#chunks;
+    } catch (error) {
+      this.failure = { error };
+      throw error;
+    }
+  }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {

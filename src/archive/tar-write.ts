@@ -119,10 +119,10 @@ function seal(block: Uint8Array): void {
 }
 
 function isAscii(text: string): boolean {
-  return /^[\x01-\x7f]*$/.test(text);
+  return !/[^\p{ASCII}]/u.test(text);
 }
 
 /** What a reader without PAX shows. */
 function ascii(text: string): string {
-  return text.replace(/[^\x01-\x7f]/g, "_");
+  return text.replace(/[^\p{ASCII}]/gu, "_");
 }
