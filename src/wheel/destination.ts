@@ -5,7 +5,8 @@ import type { PythonLayout } from "../filesystem/layout.ts";
 export interface Destination {
   /** From the root of the image. */
   path: string;
-  kind: "library" | "script" | "other";
+  /** Scripts are executable and may need their first line rewritten. */
+  isScript: boolean;
 }
 
 export interface Schemes {
@@ -29,7 +30,7 @@ export function libraryFolder({ layout, rootIsPurelib }: Schemes): string {
 export function destinationOf(path: string, schemes: Schemes): Destination {
   const [folder = "", scheme, ...rest] = path.split("/");
   if (!folder.endsWith(".data") || scheme === undefined) {
-    return { path: `${libraryFolder(schemes)}/${path}`, kind: "library" };
+    return { path: `${libraryFolder(schemes)}/${path}`, isScript: false };
   }
   const target = schemeFolder(scheme, schemes);
   if (target === undefined || rest.length === 0) {
@@ -38,8 +39,7 @@ export function destinationOf(path: string, schemes: Schemes): Destination {
       hint: "files below *.data lie in purelib, platlib, scripts, data or headers",
     });
   }
-  const kind = scheme === "scripts" ? "script" : scheme === "purelib" || scheme === "platlib" ? "library" : "other";
-  return { path: `${target}/${rest.join("/")}`, kind };
+  return { path: `${target}/${rest.join("/")}`, isScript: scheme === "scripts" };
 }
 
 /** A path as RECORD has it: from the library folder, with `..` where it lies outside. */

@@ -28,7 +28,10 @@ export interface InstallOptions {
   layout: PythonLayout;
   /** Drop symbol tables and debug sections of ELF files. */
   strip: boolean;
-  /** Paths from the root of the image that are left out, RECORD included. */
+  /**
+   * Paths from the root of the image that another distribution puts there with the same bytes: no entries, though RECORD
+   * lists them as it does after pip.
+   */
   exclude?: ReadonlySet<string>;
 }
 
@@ -126,7 +129,7 @@ class Installation {
   readonly #schemes: Schemes;
   readonly #options: InstallOptions;
   readonly #record: RecordCheck;
-  readonly #files = new Map<string, { entry: FileEntry; row: RecordRow; library: boolean }>();
+  readonly #files = new Map<string, { entry: FileEntry; row: RecordRow }>();
   readonly #elf = new Map<string, ElfFacts>();
   readonly #stripped = new Map<string, number>();
   readonly #notes: string[] = [];
@@ -143,11 +146,11 @@ class Installation {
     const { layout } = this.#options;
     const scripts = entryPointScripts(entryPoints, layout.executable);
     const files = this.#archive.files.map((file) => ({ file, to: destinationOf(file.path, this.#schemes) }));
-    const order = ({ file, to }: (typeof files)[number]) => (to.kind === "script" ? 2 : isData(file.path) ? 1 : 0);
+    const order = ({ file, to }: (typeof files)[number]) => (to.isScript ? 2 : isData(file.path) ? 1 : 0);
     for (const { file, to } of files.toSorted((a, b) => order(a) - order(b))) {
       if (this.#isRewritten(file.path)) continue;
       const fileName = to.path.slice(to.path.lastIndexOf("/") + 1);
-      if (to.kind === "script" && isEntryPointWrapper(fileName, scripts)) continue;
+      if (to.isScript && isEntryPointWrapper(fileName, scripts)) continue;
       this.#place(file, to);
     }
     for (const [name, bytes] of scripts) this.#write(`${layout.scripts}/${name}`, { bytes, mode: 0o755 });
@@ -155,30 +158,39 @@ class Installation {
   }
 
   finish(): Omit<InstalledWheel, "name" | "version" | "requiresDist" | "requiresPython" | "entryPoints"> {
-    const record = `${this.#distInfo}/RECORD`;
-    const rows = [...this.#files.values()].map(({ row }) => row);
-    rows.push({ path: recordPath(record, libraryFolder(this.#schemes)) });
-    const text = Buffer.from(formatRecord(rows), "utf8");
-    this.#files.delete(record);
-    const entries: Entry[] = [...this.#files.values()].map(({ entry }) => entry);
-    entries.push(fileEntry(record, { content: { kind: "bytes", bytes: text }, mode: 0o644 }));
-    entries.sort((a, b) => compare(a.path, b.path));
-    checkFolders(entries);
-    const { purelib, platlib } = this.#options.layout;
-    const libraries = [...this.#files].flatMap(([path, { library }]) => (library ? [path] : [])).toSorted(compare);
-    const inLibrary = libraries.map((path) =>
-      path.slice((path.startsWith(`${purelib}/`) ? purelib : platlib).length + 1),
-    );
+    this.#writeRecord();
+    const paths = [...this.#files.keys()].toSorted(compare);
+    checkFolders(paths);
+    const present = paths.filter((path) => !this.#options.exclude?.has(path));
+    const libraries = [...new Set([this.#options.layout.purelib, this.#options.layout.platlib])];
+    const importable = paths.flatMap((path) => {
+      const library = libraries.find((folder) => path.startsWith(`${folder}/`));
+      return library === undefined ? [] : [path.slice(library.length + 1)];
+    });
+    const stripped = present.flatMap((path) => this.#stripped.get(path) ?? []);
     return {
-      entries,
+      entries: present.flatMap((path) => this.#files.get(path)?.entry ?? []),
       distInfo: this.#distInfo,
-      modules: topLevelModules(inLibrary),
-      elf: [...this.#elf].map(([path, facts]) => ({ path, facts })).toSorted((a, b) => compare(a.path, b.path)),
-      strippedBytes: [...this.#stripped.values()].reduce((sum, bytes) => sum + bytes, 0),
-      strippedFiles: this.#stripped.size,
-      pythonFiles: libraries.filter((path) => path.endsWith(".py")),
-      notes: [...this.#record.notes(), ...this.#notes, ...caseNotes(entries)],
+      modules: topLevelModules(importable),
+      elf: present.flatMap((path) => {
+        const facts = this.#elf.get(path);
+        return facts ? [{ path, facts }] : [];
+      }),
+      strippedBytes: stripped.reduce((sum, bytes) => sum + bytes, 0),
+      strippedFiles: stripped.length,
+      pythonFiles: present.filter(
+        (path) => path.endsWith(".py") && libraries.some((folder) => path.startsWith(`${folder}/`)),
+      ),
+      notes: [...this.#record.notes(), ...this.#notes, ...caseNotes(paths)],
     };
+  }
+
+  #writeRecord(): void {
+    const path = `${this.#distInfo}/RECORD`;
+    const row = { path: recordPath(path, libraryFolder(this.#schemes)) };
+    const rows = [...this.#files.values()].map((file) => file.row);
+    const bytes = Buffer.from(formatRecord([...rows, row]), "utf8");
+    this.#files.set(path, { entry: fileEntry(path, { content: { kind: "bytes", bytes }, mode: 0o644 }), row });
   }
 
   get #distInfo(): string {
@@ -191,8 +203,7 @@ class Installation {
     return path.startsWith(folder) && rewritten.has(path.slice(folder.length));
   }
 
-  #place(file: ZipEntry, { path, kind }: Destination): void {
-    if (this.#options.exclude?.has(path)) return;
+  #place(file: ZipEntry, { path, isScript }: Destination): void {
     if (this.#files.has(path)) {
       this.#notes.push(`two files of the wheel meet at ${path}; the later one is kept, as in pip`);
       this.#elf.delete(path);
@@ -200,20 +211,18 @@ class Installation {
     }
     const bytes = inflateEntry(file);
     const hash = this.#record.check(file.path, bytes);
-    const mode = kind === "script" || (file.mode & 0o111) !== 0 ? 0o755 : 0o644;
-    const rewritten = kind === "script" ? withShebang(bytes, this.#options.layout.executable) : undefined;
+    const mode = isScript || (file.mode & 0o111) !== 0 ? 0o755 : 0o644;
+    const rewritten = isScript ? withShebang(bytes, this.#options.layout.executable) : undefined;
     const changed = rewritten ?? this.#readElf(path, bytes);
     this.#files.set(path, {
       entry: fileEntry(path, { content: changed ? { kind: "bytes", bytes: changed } : contentOf(file, bytes), mode }),
       row: this.#row(path, changed ?? bytes, changed ? undefined : hash),
-      library: kind === "library",
     });
   }
 
   #write(path: string, { bytes, mode }: { bytes: Uint8Array; mode: number }): void {
-    if (this.#options.exclude?.has(path)) return;
     const entry = fileEntry(path, { content: { kind: "bytes", bytes }, mode });
-    this.#files.set(path, { entry, row: this.#row(path, bytes), library: false });
+    this.#files.set(path, { entry, row: this.#row(path, bytes) });
   }
 
   #row(path: string, bytes: Uint8Array, hash = recordHash(bytes)): RecordRow {
@@ -244,15 +253,15 @@ function fileEntry(path: string, { content, mode }: { content: Content; mode: nu
   return { type: "file", path, mode, uid: 0, gid: 0, content };
 }
 
-/** Small files travel inflated: a layer packs them together, and would have to inflate them again. */
+/** What a layer would pack together with its neighbours travels inflated, or it would have to be inflated again. */
 function contentOf(file: ZipEntry, bytes: Uint8Array): Content {
-  if (file.method === 0 || file.size < smallFile) return { kind: "bytes", bytes };
+  if (file.method === 0 || file.compressedSize < smallFile) return { kind: "bytes", bytes };
   return { kind: "deflated", deflated: file.data, crc32: file.crc32, size: file.size };
 }
 
-function checkFolders(entries: Entry[]): void {
-  const files = new Set(entries.map((entry) => entry.path));
-  for (const { path } of entries) {
+function checkFolders(paths: string[]): void {
+  const files = new Set(paths);
+  for (const path of paths) {
     for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
       const folder = path.slice(0, slash);
       if (!files.has(folder)) continue;
@@ -261,9 +270,9 @@ function checkFolders(entries: Entry[]): void {
   }
 }
 
-function caseNotes(entries: Entry[]): string[] {
+function caseNotes(paths: string[]): string[] {
   const seen = new Map<string, string>();
-  return entries.flatMap(({ path }) => {
+  return paths.flatMap((path) => {
     const folded = path.toLowerCase();
     const other = seen.get(folded);
     seen.set(folded, path);
@@ -276,7 +285,7 @@ function compare(a: string, b: string): number {
 }
 
 const rewritten = new Set(["RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"]);
-/** Bytes below which a file's content is kept inflated. */
-const smallFile = 16 * 1024;
+/** Bytes of a deflate stream below which a segment does not keep it (archive/segment.ts). */
+const smallFile = 24 * 1024;
 /** Stripping must win at least one part in so many. */
 const leastShare = 20;
