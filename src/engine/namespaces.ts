@@ -1,0 +1,209 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { PassThrough, type Readable } from "node:stream";
+
+import { namespaceScript } from "./namespace-script.ts";
+import { missingProgram, refusal } from "./namespace-refusal.ts";
+import { findProgram } from "./programs.ts";
+import type { RootFileSystem } from "./rootfs.ts";
+
+export interface Mount {
+  /** Absolute path on this machine. */
+  source: string;
+  /** Absolute path in the image. */
+  target: string;
+  readOnly: boolean;
+}
+
+export interface NamespaceOptions {
+  rootfs: RootFileSystem;
+  user: { uid: number; gid: number };
+  /** The command and its arguments; the program is looked up in the image by `environment`'s PATH. */
+  command: string[];
+  environment: Record<string, string>;
+  /** Absolute path in the image. */
+  workdir: string;
+  /** True shares the host's network, false gives a network namespace with nothing but loopback. */
+  network: boolean;
+  /** Nothing but /tmp, /run, /dev/shm and the mounts can be written. */
+  readOnly: boolean;
+  /** Targets resolved inside the root: no symbolic links on the way. */
+  mounts: Mount[];
+  /** Limit of the address space of each process, bytes. */
+  memory?: number;
+}
+
+/** A command that runs as PID 1 of its own namespaces. */
+export interface NamespaceProcess {
+  /** PID of the command, as this process sees it. */
+  pid: number;
+  /** PID of the process that holds the outer user namespace; entering goes through it. */
+  holderPid: number;
+  /** False when writes outside of /tmp and /run fail though they were asked for: the kernel refuses overlayfs. */
+  writable: boolean;
+  stdout: Readable;
+  stderr: Readable;
+  /** 128 + n for a process that signal n has ended, as shells and Docker report it. */
+  exited: Promise<number>;
+  /** Does nothing once it has exited. */
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Starts a command in user, mount, pid and IPC namespaces of its own with util-linux alone: no daemon, no setuid helper, no root.
+ * Everything in it dies with the command, and the command with this process, even when that is killed.
+ * @throws SheafError SHEAF_NAMESPACES when the kernel refuses or a program is missing
+ */
+export async function startInNamespaces(options: NamespaceOptions): Promise<NamespaceProcess> {
+  const [program, ...args] = commandLine(options);
+  const child = spawn(program ?? "", args, {
+    env: { ...scriptEnvironment(options) },
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    // A terminal's Ctrl-C is for Sheaf, which passes it on as the signal that the image asks for.
+    detached: true,
+  });
+  const setup = await watchSetup(child);
+  if (setup.pid === undefined || !setup.ready) throw refusal(setup.errors);
+
+  let running = true;
+  const exited = new Promise<number>((resolve) => {
+    const finish = (code: number | null, signal: NodeJS.Signals | null) => {
+      running = false;
+      resolve(exitStatus(code, signal));
+    };
+    if (child.exitCode !== null || child.signalCode !== null) finish(child.exitCode, child.signalCode);
+    else child.once("exit", finish);
+  });
+  const { pid, writable } = setup;
+  return {
+    pid,
+    holderPid: child.pid ?? 0,
+    writable,
+    stdout: child.stdout as Readable,
+    stderr: continued(child.stderr as Readable, setup.errors),
+    exited,
+    kill: (signal) => {
+      if (running) sendSignal(pid, signal);
+    },
+  };
+}
+
+function commandLine(options: NamespaceOptions): string[] {
+  const { rootfs, user } = options;
+  const unshare = required("unshare");
+  // Ties the namespaces to this process: `--kill-child` alone covers the death of unshare only.
+  const setpriv = findProgram("setpriv");
+  return [
+    ...(setpriv ? [setpriv, "--pdeathsig", "KILL"] : []),
+    ...[unshare, "--user", "--map-root-user", "--mount", "--pid", "--ipc", "--fork", "--kill-child"],
+    ...(options.network ? [] : ["--net"]),
+    ...["--", required("sh"), "-c", namespaceScript, "sheaf-namespace"],
+    ...[rootfs.root, rootfs.mountPoint, String(user.uid), String(user.gid), rootfs.folders],
+    ...["overlay", options.readOnly ? "ro" : "rw", options.workdir, String(options.mounts.length)],
+    ...options.mounts.flatMap((mount) => [mount.source, mount.target.slice(1), mount.readOnly ? "ro" : "rw"]),
+    ...[required("env"), ...delayedVariables(options.environment)],
+    ...[required("nsenter"), `--user=${rootfs.mountPoint}/namespace/user`, "--root=.", `--wd=.${options.workdir}`],
+    ...["--preserve-credentials", "--", ...options.command],
+  ];
+}
+
+function required(name: string): string {
+  const file = findProgram(name);
+  if (!file) throw missingProgram(name);
+  return file;
+}
+
+/** The image's environment as far as the host's programs stand it; secrets stay out of the argument list, which everybody can read. */
+function scriptEnvironment(options: NamespaceOptions): Record<string, string> {
+  const { environment } = options;
+  const plain = Object.entries(environment).filter(([name]) => !isDelayed(name));
+  return {
+    ...Object.fromEntries(plain),
+    PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/bin:/sbin:/bin`,
+    SHEAF_PATH: environment["PATH"] ?? "",
+    ...(options.network ? {} : { SHEAF_LOOPBACK: "1" }),
+    ...(options.memory === undefined ? {} : { SHEAF_MEMORY_KIB: String(Math.floor(options.memory / 1024)) }),
+  };
+}
+
+function delayedVariables(environment: Record<string, string>): string[] {
+  return Object.entries(environment).flatMap(([name, value]) =>
+    name !== "PATH" && isDelayed(name) ? [`${name}=${value}`] : [],
+  );
+}
+
+/** Whether a variable would change or be changed by the shell and the tools that set the namespaces up. */
+function isDelayed(name: string): boolean {
+  return (
+    !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ||
+    /^(LD_.*|LIBMOUNT_.*|SHEAF_.*|GLIBC_TUNABLES|PATH|PWD|OLDPWD|IFS|ENV|BASH.*|SHELLOPTS|PS[0-9]|OPTIND|PPID|POSIXLY_CORRECT|_)$/.test(
+      name,
+    )
+  );
+}
+
+interface Setup {
+  pid?: number;
+  ready: boolean;
+  writable: boolean;
+  errors: string;
+}
+
+/** Reads what the script tells until the image's command takes over or the set-up has failed. */
+async function watchSetup(child: ChildProcess): Promise<Setup> {
+  const setup: Setup = { ready: false, writable: false, errors: "" };
+  const errors: Buffer[] = [];
+  const onError = (chunk: Buffer) => errors.push(chunk);
+  child.stderr?.on("data", onError);
+  await new Promise<void>((resolve, reject) => {
+    let text = "";
+    // unshare itself holds the other end for as long as the command runs: `ready` is the end, not the closing.
+    const status = child.stdio[3] as Readable;
+    status.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+      setup.ready = /^ready$/m.test(text);
+      if (setup.ready) status.destroy();
+    });
+    status.once("close", () => {
+      const pid = /^pid (\d+)$/m.exec(text)?.[1];
+      if (pid) setup.pid = Number(pid);
+      setup.writable = /^writable$/m.test(text);
+      resolve();
+    });
+    child.once("error", reject);
+  });
+  if (!setup.ready)
+    await new Promise<void>((resolve) => (isOver(child) ? resolve() : child.once("close", () => resolve())));
+  child.stderr?.off("data", onError).pause();
+  setup.errors = Buffer.concat(errors).toString("utf8");
+  return setup;
+}
+
+/** A stream that begins with what has been read of it already. */
+function continued(stream: Readable, beginning: string): Readable {
+  const whole = new PassThrough();
+  if (beginning.length > 0) whole.write(beginning);
+  if (stream.readableEnded) whole.end();
+  else stream.pipe(whole);
+  return whole;
+}
+
+function isOver(child: ChildProcess): boolean {
+  return (child.exitCode !== null || child.signalCode !== null) && child.stderr?.closed === true;
+}
+
+const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
+  ...{ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9 },
+  ...{ SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15 },
+};
+
+export function exitStatus(code: number | null, signal: NodeJS.Signals | null): number {
+  return code ?? 128 + ((signal && signalNumbers[signal]) ?? 0);
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
