@@ -31,6 +31,11 @@ celery.conf.update(
 )
 
 
+def get_celery() -> Celery:
+    """FastAPI dependency."""
+    return celery
+
+
 @setup_logging.connect
 def _log_like_the_api(**_: object) -> None:
     configure_logging(get_settings().log_level)

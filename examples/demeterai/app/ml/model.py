@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-# Photos are counted at this width; the network has seen plants of 6 to 14 pixels.
+# Photos are counted at this width; the network has seen plants 6 to 14 pixels wide.
 INPUT_WIDTH = 256
 
 
@@ -10,13 +10,13 @@ class DensityNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 16, 5, padding=2),
+            nn.Conv2d(3, 12, 5, padding=2),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 5, padding=2),
+            nn.Conv2d(12, 24, 5, padding=2),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.Conv2d(32, 16, 3, padding=1),
+            nn.Conv2d(24, 16, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(16, 1, 1),
             nn.Softplus(),

@@ -5,6 +5,7 @@ import uuid
 from typing import Annotated
 
 import structlog
+from celery import Celery
 from fastapi import APIRouter, Depends, HTTPException, UploadFile, status
 from fastapi.concurrency import run_in_threadpool
 from kombu.exceptions import OperationalError
@@ -12,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.celery_app import COUNT_PLANTS, celery
+from app.celery_app import COUNT_PLANTS, get_celery
 from app.database import get_session
 from app.models import Photo
 from app.settings import Settings, get_settings
@@ -40,6 +41,7 @@ async def upload_photo(
     file: UploadFile,
     session: Annotated[AsyncSession, Depends(get_session)],
     settings: Annotated[Settings, Depends(get_settings)],
+    celery: Annotated[Celery, Depends(get_celery)],
 ) -> PhotoAccepted:
     content = await file.read(settings.max_photo_bytes + 1)
     if len(content) > settings.max_photo_bytes:

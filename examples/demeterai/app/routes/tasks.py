@@ -3,12 +3,13 @@
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path
+from celery import Celery
+from fastapi import APIRouter, Depends, HTTPException, Path
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 from redis.exceptions import RedisError
 
-from app.celery_app import celery
+from app.celery_app import get_celery
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
@@ -21,15 +22,17 @@ class TaskStatus(BaseModel):
 
 
 @router.get("/{task_id}")
-async def show_task(task_id: Annotated[uuid.UUID, Path()]) -> TaskStatus:
+async def show_task(
+    task_id: Annotated[uuid.UUID, Path()], celery: Annotated[Celery, Depends(get_celery)]
+) -> TaskStatus:
     """State as Celery names it; PENDING also stands for a task that nobody ever sent."""
     try:
-        return await run_in_threadpool(read_status, task_id)
+        return await run_in_threadpool(read_status, celery, task_id)
     except RedisError as error:
         raise HTTPException(503, "The task store doesn't answer.") from error
 
 
-def read_status(task_id: uuid.UUID) -> TaskStatus:
+def read_status(celery: Celery, task_id: uuid.UUID) -> TaskStatus:
     result = celery.AsyncResult(str(task_id))
     state = result.state
     if state == "SUCCESS":
