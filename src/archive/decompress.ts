@@ -77,7 +77,7 @@ class WatchedSource implements AsyncIterable<Uint8Array> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
     try {
-      yield* this.#chunks;
+      for await (const chunk of this.#chunks) yield chunk;
     } catch (error) {
       this.failure = { error };
       throw error;

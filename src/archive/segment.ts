@@ -72,10 +72,11 @@ export const segmentEnd: Uint8Array = gzipMember(tarEnd);
 export const segmentEndSize: number = tarEnd.length;
 
 /**
- * Deflate streams from this size on are kept as they are. Below it the two extra members cost more bytes and calls than
- * compressing again together with the neighbours.
+ * Deflate streams from this size on are kept as they are. Below it, compressing once more together with the neighbours
+ * saves more bytes than a member of its own. Measured on SQLAlchemy's wheel (4.68 MB): keeping all from 1 KiB gives 4.67 MB
+ * in 49 ms, from 8 KiB 4.59 MB in 81 ms, from 24 KiB 4.55 MB in 143 ms, keeping none 4.59 MB in 414 ms.
  */
-const keepFrom = 24 * 1024;
+const keepFrom = 8 * 1024;
 
 /** A member is closed when it holds this much: enough for deflate's window, little enough to stream. */
 const memberSize = 1024 * 1024;
