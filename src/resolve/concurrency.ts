@@ -1,0 +1,17 @@
+/** Maps with at most `width` actions under way; the first failure is thrown, results keep their order. */
+export async function mapConcurrently<T, R>(
+  items: readonly T[],
+  width: number,
+  action: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++;
+      results[index] = await action(items[index] as T);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
+  return results;
+}

@@ -1,0 +1,184 @@
+import { SheafError } from "../errors.ts";
+import type { Fetcher } from "../fetch/fetcher.ts";
+import type { Store } from "../store/store.ts";
+import { wheelOf } from "./choose-file.ts";
+import { credentialsByOrigin, splitCredentials, withCredentials } from "./credentials.ts";
+import { discoverDefaultIndex } from "./default-index.ts";
+import type { IndexSettings } from "./index-config.ts";
+import { nearest } from "./names.ts";
+import { compareVersions, sameVersion } from "./pep440.ts";
+import { parseSdistFilename, type Pin } from "./pins.ts";
+import { type IndexFile, readLinksFolder, readProjectPage } from "./simple-index.ts";
+
+/** The files of one pinned release at an index. */
+export interface Release {
+  files: IndexFile[];
+  /** Without credentials. */
+  index: string;
+}
+
+/** Looks pins up in simple indexes; what was found for a pin is kept in the store for ever. */
+export class Lookup {
+  readonly #services: { store: Store; fetcher: Fetcher };
+  readonly #settings: IndexSettings;
+  readonly #credentials: Map<string, string>;
+  readonly #refresh: boolean;
+  readonly #pages = new Map<string, Promise<IndexFile[] | undefined>>();
+  #default: Promise<string> | undefined;
+
+  constructor(services: { store: Store; fetcher: Fetcher }, settings: IndexSettings, refresh: boolean) {
+    this.#services = services;
+    this.#settings = settings;
+    this.#refresh = refresh;
+    this.#credentials = credentialsByOrigin([
+      settings.default ?? "",
+      ...settings.extra,
+      ...Object.values(settings.named),
+    ]);
+  }
+
+  /**
+   * The pinned version's files, those alone that have a pinned hash when the pin has any.
+   * @throws SheafError SHEAF_NOT_FOUND, SHEAF_HASH_MISMATCH, SHEAF_INDEX, SHEAF_INDEX_AUTH, SHEAF_OFFLINE
+   */
+  async release(pin: Pin): Promise<Release> {
+    const key = JSON.stringify([1, pin.name, pin.version, hashesOf(pin), this.#shownIndexes(pin)]);
+    const known = this.#refresh ? undefined : this.#services.store.readRecord<Release>("index-release", key);
+    if (known) return known;
+    const release = await this.#find(pin);
+    this.#services.store.writeRecord("index-release", key, release);
+    return release;
+  }
+
+  /** Every file of the project at the first index that has it; for advice in errors. */
+  async everyFile(pin: Pin): Promise<IndexFile[]> {
+    for (const index of await this.#indexes(pin)) {
+      const files = await this.#page(index, pin.name);
+      if (files && files.length > 0) return files;
+    }
+    return [];
+  }
+
+  /** A URL with the credentials of its origin, when an index has some. */
+  credentialed(url: string): string {
+    return withCredentials(url, this.#credentials);
+  }
+
+  async #find(pin: Pin): Promise<Release> {
+    const hashes = new Set(hashesOf(pin));
+    const looked: string[] = [];
+    const seenVersions = new Set<string>();
+    let replaced: { index: string; count: number } | undefined;
+    for (const place of this.#settings.findLinks) {
+      const files = await this.#links(place, pin.name);
+      const matching = acceptable(ofVersion(files, pin), hashes);
+      if (matching.length > 0 && (hashes.size === 0 || matching.some((file) => file.sha256)))
+        return { files: matching, index: place };
+    }
+    for (const index of this.#settings.noIndex ? [] : await this.#indexes(pin)) {
+      const shown = splitCredentials(index).url;
+      looked.push(shown);
+      const files = await this.#page(index, pin.name);
+      if (!files) continue;
+      const release = ofVersion(files, pin);
+      for (const file of files) seenVersions.add(versionOf(file.filename, pin.name) ?? "");
+      const matching = acceptable(release, hashes);
+      if (matching.length > 0) return { files: matching, index: shown };
+      if (release.length > 0) replaced ??= { index: shown, count: release.length };
+    }
+    if (replaced) throw mismatchError(pin, hashes.size, replaced);
+    throw notFoundError(pin, looked.concat(this.#settings.findLinks), [...seenVersions]);
+  }
+
+  /** In the order in which they are asked. */
+  async #indexes(pin: Pin): Promise<string[]> {
+    if (pin.index) return [this.credentialed(pin.index)];
+    const main = this.#settings.default ?? (await (this.#default ??= discoverDefaultIndex(this.#services.store)));
+    // Hashes say which file is meant, so the usual index may answer first. Without them an extra index goes first, as in uv:
+    // a stranger's project of the same name at the usual one must not win. Local versions live in extra indexes.
+    const mainFirst = hashesOf(pin).length > 0 && !pin.version.includes("+");
+    return mainFirst ? [main, ...this.#settings.extra] : [...this.#settings.extra, main];
+  }
+
+  #shownIndexes(pin: Pin): string[] {
+    const { default: main = "", extra, findLinks } = this.#settings;
+    return (pin.index ? [pin.index] : [main, ...extra, ...findLinks]).map((url) => splitCredentials(url).url);
+  }
+
+  #page(index: string, name: string): Promise<IndexFile[] | undefined> {
+    const key = `${index} ${name}`;
+    const under = this.#pages.get(key) ?? readProjectPage(this.#services.fetcher, index, name);
+    this.#pages.set(key, under);
+    return under;
+  }
+
+  async #links(place: string, name: string): Promise<IndexFile[]> {
+    if (!/^https?:/i.test(place)) return readLinksFolder(place.replace(/^file:\/\//, ""), name);
+    const { parseHtmlPage } = await import("./simple-index.ts");
+    const answer = await this.#services.fetcher.get(this.credentialed(place));
+    const files = answer.status === 200 ? parseHtmlPage(Buffer.from(answer.body).toString("utf8"), answer.url) : [];
+    return files.filter((file) => versionOf(file.filename, name) !== undefined);
+  }
+}
+
+/** Every hash that a file of the pin may have: the pin's own and those of the files that the lock names. */
+export function hashesOf(pin: Pin): string[] {
+  return [...pin.hashes, ...pin.files.flatMap((file) => file.sha256 ?? [])];
+}
+
+/** Files with a pinned hash, and those whose hash the index doesn't tell; all when nothing is pinned. */
+function acceptable(files: IndexFile[], hashes: Set<string>): IndexFile[] {
+  if (hashes.size === 0) return files;
+  return files.filter((file) => file.sha256 === undefined || hashes.has(file.sha256));
+}
+
+function ofVersion(files: IndexFile[], pin: Pin): IndexFile[] {
+  return files.filter((file) => {
+    const version = versionOf(file.filename, pin.name);
+    return version !== undefined && sameVersion(version, pin.version);
+  });
+}
+
+function versionOf(filename: string, name: string): string | undefined {
+  const wheel = wheelOf(filename);
+  if (wheel) return wheel.name === name ? wheel.version : undefined;
+  return parseSdistFilename(filename, name)?.version;
+}
+
+function mismatchError(pin: Pin, pinned: number, found: { index: string; count: number }): SheafError {
+  return new SheafError(
+    "SHEAF_HASH_MISMATCH",
+    `${pin.name} ${pin.version}: none of the ${pinned} hashes in ${pin.source} belongs to a file at the index`,
+    {
+      details: [
+        ["index", found.index],
+        ["files there", String(found.count)],
+      ],
+      hint: [
+        "the lock was made from another index, or the files were replaced since: find out which before you go on",
+        "name the index that the lock was made from (PIP_INDEX_URL, --index-url), or lock anew",
+      ],
+    },
+  );
+}
+
+function notFoundError(pin: Pin, looked: string[], versions: string[]): SheafError {
+  const known = versions.filter((version) => version !== "").toSorted(compareVersions);
+  const near = nearest(pin.version, known);
+  return new SheafError(
+    "SHEAF_NOT_FOUND",
+    known.length > 0
+      ? `${pin.name} has no version ${pin.version}`
+      : `${pin.name} ${pin.version} is in none of the indexes`,
+    {
+      details: [
+        ["pinned in", pin.source],
+        ["looked in", looked.join(", ") || "no index (no-index is set)"],
+        ...(known.length > 0 ? [["newest there", known.slice(-5).join(" ")] as [string, string]] : []),
+      ],
+      hint: near
+        ? `did you mean ${near}?`
+        : "if it is in a private index, name it: PIP_EXTRA_INDEX_URL, or [[tool.uv.index]] in pyproject.toml",
+    },
+  );
+}

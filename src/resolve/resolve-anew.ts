@@ -1,0 +1,97 @@
+import { SheafError } from "../errors.ts";
+import { normalizeName } from "../wheel/filename.ts";
+import { credentialsByOrigin, splitCredentials, withCredentials } from "./credentials.ts";
+import { type IndexSettings, machineSettings, mergeSettings, projectSettings } from "./index-config.ts";
+import type { Inputs } from "./inputs.ts";
+import { Lookup } from "./lookup.ts";
+import { materialise } from "./materialise.ts";
+import { byCodeUnit } from "./names.ts";
+import { readPins } from "./read-pins.ts";
+import { readPyproject } from "./pyproject.ts";
+import type { Resolution } from "./resolution.ts";
+import type { ResolveRequest, ResolveServices } from "./resolve.ts";
+import { satisfies } from "./specifiers.ts";
+
+/** Resolves without asking the record of the whole; look-ups of single releases still come from the store. */
+export async function resolveAnew(
+  request: ResolveRequest,
+  services: ResolveServices,
+  inputs: Inputs,
+): Promise<Resolution> {
+  checkPython(request);
+  const normalised = {
+    ...request,
+    extras: [...new Set(request.extras.map(normalizeName))].toSorted(byCodeUnit),
+    groups: [...new Set(request.groups.map(normalizeName))].toSorted(byCodeUnit),
+  };
+  const machine = indexSettings(request, inputs);
+  const reading = await readPins(normalised, { services, inputs, settings: machine });
+  const settings = mergeSettings([reading.settings, machine]);
+  const lookup = new Lookup(services, settings, request.refresh ?? false);
+  const { distributions, warnings } = await materialise(reading.pins, {
+    store: services.store,
+    fetcher: services.fetcher,
+    lookup,
+    target: request.target,
+    noBuild: request.noBuild ?? false,
+    noBinary: reading.noBinary,
+    onlyBinary: reading.onlyBinary,
+  });
+  return {
+    target: request.target,
+    source: reading.source,
+    locked: reading.locked,
+    distributions: distributions
+      .map((distribution) => ({ ...distribution, url: lookup.credentialed(distribution.url) }))
+      .toSorted((a, b) => byCodeUnit(a.name, b.name) || byCodeUnit(a.version, b.version)),
+    localPackages: reading.localPackages.toSorted((a, b) => byCodeUnit(a.name, b.name)),
+    warnings: [...reading.warnings, ...warnings],
+  };
+}
+
+/** Where to look, but for what the lock or requirements say themselves. */
+export function indexSettings(request: ResolveRequest, inputs: Inputs): IndexSettings {
+  const pyproject = readPyproject(inputs, request.project.directory);
+  return mergeSettings([...(pyproject ? [projectSettings(pyproject.table, inputs)] : []), machineSettings(inputs)]);
+}
+
+function checkPython(request: ResolveRequest): void {
+  const requires = request.project.requiresPython;
+  if (!requires || satisfies(request.target.python, requires.value)) return;
+  throw new SheafError(
+    "SHEAF_PYTHON",
+    `the project needs Python ${requires.value}, the image has ${request.target.python}`,
+    {
+      details: [["requires-python", requires.source]],
+      hint: "choose another with --python, or python in [tool.sheaf]",
+    },
+  );
+}
+
+/** For the record: no user and no password goes to disk. */
+export function withoutCredentials(resolution: Resolution): { resolution: Resolution; removed: boolean } {
+  let removed = false;
+  const distributions = resolution.distributions.map((distribution) => {
+    const { url, userinfo } = splitCredentials(distribution.url);
+    if (userinfo) removed = true;
+    return userinfo ? { ...distribution, url } : distribution;
+  });
+  return { resolution: { ...resolution, distributions }, removed };
+}
+
+/** The way back: credentials of each origin from the configuration and the requirements files that the record was made from. */
+export async function addCredentials(
+  resolution: Resolution,
+  request: ResolveRequest,
+  inputs: Inputs,
+): Promise<Resolution> {
+  const machine = indexSettings(request, inputs);
+  const { sourceSettings } = await import("./read-pins.ts");
+  const { default: main = "", extra, named } = mergeSettings([sourceSettings(request, inputs), machine]);
+  const credentials = credentialsByOrigin([main, ...extra, ...Object.values(named)]);
+  const distributions = resolution.distributions.map((item) => ({
+    ...item,
+    url: withCredentials(item.url, credentials),
+  }));
+  return { ...resolution, distributions };
+}

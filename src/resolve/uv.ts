@@ -1,0 +1,214 @@
+import { execFile } from "node:child_process";
+import * as path from "node:path";
+import { promisify } from "node:util";
+
+import { SheafError } from "../errors.ts";
+import { machineOf } from "../platform.ts";
+import { sha256 } from "../store/store.ts";
+import { normalizeName } from "../wheel/filename.ts";
+import { splitCredentials } from "./credentials.ts";
+import { findUv, type Uv } from "./find-uv.ts";
+import type { IndexSettings } from "./index-config.ts";
+import { readPylock } from "./locks/pylock.ts";
+import type { LockReading } from "./pins.ts";
+import type { ReadContext } from "./read-pins.ts";
+import { logicalLines, viaOf } from "./requirements.ts";
+import type { Target } from "./resolution.ts";
+import type { ResolveRequest } from "./resolve.ts";
+
+const run = promisify(execFile);
+
+export interface UvJob {
+  /** pyproject.toml or requirements files, from the project's root. */
+  inputs: string[];
+  request: ResolveRequest;
+}
+
+interface Compiled {
+  pylock: string;
+  /** The same as requirements, for the notes of who asks for what. */
+  annotated: string;
+  version: string;
+  warnings: string[];
+}
+
+/**
+ * Resolves with `uv pip compile` for the target. What uv answers is kept: the same inputs keep their versions until the
+ * request says refresh.
+ * @throws SheafError SHEAF_UV with uv's own explanation, SHEAF_NO_UV, SHEAF_OFFLINE
+ */
+export async function resolveWithUv(job: UvJob, context: ReadContext): Promise<LockReading> {
+  const { request } = job;
+  const { store, fetcher, emit } = context.services;
+  const key = jobKey(job, context);
+  let compiled = request.refresh ? undefined : store.readRecord<Compiled>("uv-compile", key);
+  if (!compiled) {
+    if (fetcher.offline) throw offlineError(job);
+    emit({ type: "stage", stage: "resolve", message: `resolving ${job.inputs.join(", ")} with uv` });
+    compiled = await compile(job, context);
+    store.writeRecord("uv-compile", key, compiled);
+  }
+  const source = `resolved by uv ${compiled.version}`;
+  const reading = readPylock(compiled.pylock, {
+    file: "pylock.toml",
+    inputs: context.inputs,
+    project: { ...request.project, directory: "\0none" },
+    target: request.target,
+    extras: [],
+    groups: [],
+  });
+  const askedBy = annotations(compiled.annotated);
+  return {
+    ...reading,
+    source,
+    locked: false,
+    pins: reading.pins.map((pin) => ({ ...pin, source, requiredBy: askedBy.get(pin.name) ?? [] })),
+    warnings: [
+      ...compiled.warnings,
+      `${job.inputs.join(", ")} ${job.inputs.length > 1 ? "pin" : "pins"} no exact versions: sheaf lock writes down what uv chose`,
+    ],
+  };
+}
+
+function offlineError(job: UvJob): SheafError {
+  return new SheafError(
+    "SHEAF_OFFLINE",
+    `${job.inputs.join(", ")} must be resolved, and nothing of it is in the store`,
+    {
+      hint: "run once without --offline, or commit a lock with hashes",
+    },
+  );
+}
+
+/** Bytes of every input, what is asked of them, and where to look: not which uv answers. */
+function jobKey(job: UvJob, context: ReadContext): string {
+  const { target, extras, groups, noBuild } = job.request;
+  const { default: main = "", extra, findLinks } = context.settings;
+  const shown = [main, ...extra, ...findLinks].map((url) => splitCredentials(url).url);
+  const content = job.inputs.map((file) => [file, sha256(context.inputs.readBytes(file) ?? "")]);
+  // Includes and constraints have been read by now, so they are among the inputs.
+  const read = Object.entries(context.inputs.digests().files).filter(([file]) => !path.isAbsolute(file));
+  return JSON.stringify([1, content, read, target, extras, groups, noBuild ?? false, shown]);
+}
+
+async function compile(job: UvJob, context: ReadContext): Promise<Compiled> {
+  const uv = await findUv(context.services);
+  const warnings: string[] = [];
+  let building = false;
+  const execute = (format: string[]) =>
+    execUv(uv, { job, context, parameters: [...parameters(job, building), ...format] });
+  let pylock: string;
+  try {
+    pylock = await execute(["--format", "pylock.toml"]);
+  } catch (error) {
+    if (job.request.noBuild || !(error instanceof UvFailure)) throw translate(error, job);
+    // Wheels alone don't satisfy it: sdists may, whose metadata can need running their build.
+    building = true;
+    pylock = await execute(["--format", "pylock.toml"]).catch((second: unknown) =>
+      Promise.reject(translate(second, job)),
+    );
+    warnings.push(
+      "wheels alone don't satisfy what is asked for: uv may have run the build of an sdist to read its metadata",
+    );
+  }
+  const annotated = await execute(["--format", "requirements.txt", "--offline"]).catch(() => "");
+  return { pylock, annotated, version: uv.version, warnings };
+}
+
+function parameters(job: UvJob, building: boolean): string[] {
+  const { request } = job;
+  return [
+    "pip",
+    "compile",
+    ...job.inputs,
+    "--quiet",
+    "--no-header",
+    "--no-progress",
+    "--color",
+    "never",
+    "--python-version",
+    request.target.python,
+    "--python-platform",
+    uvPlatform(request.target),
+    ...request.extras.flatMap((extra) => ["--extra", extra]),
+    ...request.groups.flatMap((group) => ["--group", group]),
+    ...(building ? [] : ["--only-binary", ":all:"]),
+    ...(request.refresh ? ["--refresh"] : []),
+  ];
+}
+
+/** The newest manylinux that uv knows and the target's glibc has. */
+export function uvPlatform(target: Target): string {
+  const [, minor] = target.glibc;
+  const known = [40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17];
+  const best = known.find((candidate) => candidate <= minor) ?? 17;
+  return `${machineOf(target.platform)}-manylinux_2_${best}`;
+}
+
+class UvFailure extends Error {}
+
+async function execUv(uv: Uv, call: { job: UvJob; context: ReadContext; parameters: string[] }): Promise<string> {
+  const { context } = call;
+  try {
+    const { stdout } = await run(uv.command, call.parameters, {
+      cwd: context.inputs.root,
+      env: { ...process.env, ...uvEnvironment(context.settings) },
+      timeout: 300_000,
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    return stdout;
+  } catch (error) {
+    if (error instanceof Error && "stderr" in error)
+      throw new UvFailure(hideAll(String(error.stderr) || error.message));
+    throw error;
+  }
+}
+
+/** Indexes travel in the environment, where no process list shows their credentials. */
+export function uvEnvironment(
+  settings: IndexSettings,
+  environment: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  const certificates = environment["SSL_CERT_FILE"] ?? environment["PIP_CERT"] ?? environment["REQUESTS_CA_BUNDLE"];
+  return {
+    NO_COLOR: "1",
+    ...(settings.default && { UV_DEFAULT_INDEX: settings.default }),
+    ...(settings.extra.length > 0 && { UV_INDEX: settings.extra.join(" ") }),
+    ...(settings.findLinks.length > 0 && { UV_FIND_LINKS: settings.findLinks.join(",") }),
+    ...(settings.noIndex && { UV_NO_INDEX: "1" }),
+    ...(certificates && { SSL_CERT_FILE: certificates }),
+  };
+}
+
+function hideAll(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@"'`]+@/gi, "$1");
+}
+
+/** uv explains well: its words are shown, the first line as the message. */
+function translate(error: unknown, job: UvJob): unknown {
+  if (!(error instanceof UvFailure)) return error;
+  const lines = error.message
+    .split("\n")
+    .map((line) => line.replace(/^\s*(?:error:|×|╰─▶|├─▶|│)\s*/u, "").trim())
+    .filter((line) => line !== "" && !/^warning:/.test(line));
+  const request = job.request;
+  return new SheafError(
+    "SHEAF_UV",
+    `uv can't resolve ${job.inputs.join(", ")} for Python ${request.target.python}: ${lines[0] ?? ""}`,
+    {
+      details: lines.slice(1, 12).map((line): [string, string] => ["uv", line]),
+      hint: "loosen or mend the requirement that uv names; uv pip compile shows the same",
+      cause: error,
+    },
+  );
+}
+
+/** Who asks for each distribution, from the notes of a compiled requirements file. */
+function annotations(annotated: string): Map<string, string[]> {
+  return new Map(
+    logicalLines(annotated).map(({ line, comments }) => [
+      normalizeName(/^[\w.-]+/.exec(line)?.[0] ?? ""),
+      viaOf(comments).map(normalizeName),
+    ]),
+  );
+}
