@@ -1,0 +1,180 @@
+import { readAr } from "../archive/ar.ts";
+import { decompress } from "../archive/decompress.ts";
+import { readTar, type TarEntry } from "../archive/tar-read.ts";
+import { elfFacts, type ElfFacts } from "../elf/facts.ts";
+import { SheafError } from "../errors.ts";
+import type { Entry } from "../filesystem/entry.ts";
+import { parseControl, formatParagraph } from "./control.ts";
+import type { DebEffect } from "./effects.ts";
+import { databaseEntries } from "./dpkg-database.ts";
+import { linkHardlinks, type UnpackedEntry, unpackEntry } from "./unpack.ts";
+import { scriptEffects } from "./scripts.ts";
+
+export type { DebEffect } from "./effects.ts";
+
+export interface InstallDebOptions {
+  /** Keeps manuals, documentation and translations. */
+  keepDocs?: boolean;
+  /** Packages whose maintainer scripts are passed over whatever they do. */
+  ignoreScripts?: string[];
+}
+
+/** What a .deb comes to in an image. Nothing of it was run. */
+export interface InstalledDeb {
+  name: string;
+  version: string;
+  architecture: string;
+  /** Source package and its version. */
+  source: string;
+  sourceVersion: string;
+  /** The control paragraph. */
+  fields: Record<string, string>;
+  /** Sorted by path; parents that the package does not name are not in it. A hardlink's target stands before it. */
+  entries: Entry[];
+  elf: { path: string; facts: ElfFacts }[];
+  /** Symbolic links among the entries. */
+  links: { path: string; target: string }[];
+  effects: DebEffect[];
+  /** Manuals, documentation, translations: what was not taken. */
+  leftOut: { files: number; bytes: number };
+}
+
+/** A .deb's members may not unpack to more than this, in bytes. The largest in Debian has 3 GB. */
+const dataLimit = 4 * 1024 ** 3;
+const controlLimit = 64 * 1024 ** 2;
+
+/**
+ * Unpacks a .deb (deb(5)) into entries with merged /usr, and models what its maintainer scripts would do.
+ *
+ * @throws SheafError SHEAF_DEB_FORMAT when the file is broken or breaks out of the root, SHEAF_DEB_SCRIPT when a maintainer
+ * script does something that Sheaf does not know
+ */
+export async function installDeb(deb: Uint8Array, options: InstallDebOptions = {}): Promise<InstalledDeb> {
+  const { control, data } = await openDeb(deb);
+  const fields = readFields(control);
+  const name = required(fields, "Package");
+  const unpacked = data.flatMap((entry) => unpackEntry(entry, name));
+  const { kept, leftOut } = options.keepDocs
+    ? { kept: unpacked, leftOut: { files: 0, bytes: 0 } }
+    : withoutDocs(unpacked);
+  const entries = linkHardlinks(unpacked, kept);
+  const database = databaseEntries({ name, fields, control, entries });
+  const source = /^(\S+)(?:\s+\(([^)]+)\))?/.exec(fields["Source"] ?? "");
+  const version = required(fields, "Version");
+  return {
+    name,
+    version,
+    architecture: required(fields, "Architecture"),
+    source: source?.[1] ?? name,
+    sourceVersion: source?.[2] ?? version,
+    fields,
+    entries: [...entries, ...database].toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+    elf: findElf(entries, name),
+    links: entries.flatMap((entry) => (entry.type === "symlink" ? [{ path: entry.path, target: entry.target }] : [])),
+    effects: [
+      ...scriptEffects({ name, control, ignore: options.ignoreScripts?.includes(name) ?? false }),
+      ...dataEffects(entries),
+    ],
+    leftOut,
+  };
+}
+
+/** Members of the control archive by name, such as `postinst`. */
+export type ControlMembers = Map<string, Uint8Array>;
+
+/** @throws SheafError SHEAF_DEB_FORMAT */
+export async function openDeb(deb: Uint8Array): Promise<{ control: ControlMembers; data: TarEntry[] }> {
+  const members = readAr(deb);
+  const version = Buffer.from(members[0]?.data ?? []).toString("latin1");
+  if (members[0]?.name !== "debian-binary" || !version.startsWith("2.")) {
+    throw new SheafError("SHEAF_DEB_FORMAT", "the file is not a Debian package of format 2", {
+      hint: "only .deb files as Debian and Ubuntu publish them are supported",
+    });
+  }
+  const member = (prefix: string) => members.find((candidate) => candidate.name.startsWith(prefix));
+  const [controlMember, dataMember] = [member("control.tar"), member("data.tar")];
+  if (!controlMember || !dataMember) {
+    throw new SheafError("SHEAF_DEB_FORMAT", "the package has no control.tar or no data.tar: it is cut short", {
+      hint: "fetch it anew: sheaf cache prune, then build again",
+    });
+  }
+  for (const { name } of [controlMember, dataMember]) {
+    if (/\.tar(\.gz|\.xz|\.zst)?$/.test(name)) continue;
+    throw new SheafError("SHEAF_DEB_FORMAT", `the package is compressed in a way that Sheaf can't read: ${name}`, {
+      hint: "gzip, xz and zstd are supported; repack it with dpkg-deb -Zxz",
+    });
+  }
+  const [controlTar, dataTar] = await Promise.all([
+    decompress(controlMember.data, controlLimit),
+    decompress(dataMember.data, dataLimit),
+  ]);
+  const files = readTar(controlTar).filter((entry) => entry.type === "file");
+  const control = new Map(files.map((entry) => [entry.path.replace(/^(\.\/)+/, ""), entry.data]));
+  return { control, data: readTar(dataTar) };
+}
+
+function readFields(control: ControlMembers): Record<string, string> {
+  const text = Buffer.from(control.get("control") ?? []).toString("utf8");
+  return Object.fromEntries(parseControl(text)[0] ?? []);
+}
+
+function required(fields: Record<string, string>, name: string): string {
+  const value = fields[name];
+  const syntax = name === "Version" ? /^[A-Za-z0-9.+~:-]+$/ : /^[a-z0-9][a-z0-9+.-]*$/;
+  if (value !== undefined && syntax.test(value)) return value;
+  throw new SheafError(
+    "SHEAF_DEB_FORMAT",
+    `the package's control file has no proper ${name}: ${formatParagraph(Object.entries(fields)).slice(0, 80)}`,
+  );
+}
+
+const documentation = /^usr\/share\/(man|info|locale|lintian|doc|doc-base|bug|linda|gtk-doc|help)(\/|$)/;
+
+/** Licences stay: shipping the software asks for them. */
+function withoutDocs(entries: UnpackedEntry[]): { kept: UnpackedEntry[]; leftOut: { files: number; bytes: number } } {
+  const isKept = ({ path }: UnpackedEntry) =>
+    !documentation.test(path) || /^usr\/share\/doc\/[^/]+\/copyright$/.test(path);
+  const left = entries.filter((entry) => !isKept(entry) && entry.type !== "directory");
+  const bytes = left.reduce((sum, entry) => sum + (entry.type === "file" ? entry.data.length : 0), 0);
+  const kept = entries.filter((entry) => isKept(entry) || isCopyrightLink(entry));
+  return { kept, leftOut: { files: left.length, bytes } };
+}
+
+/** `usr/share/doc/libfoo1 -> libfoo-common`: the copyright file is found through it. */
+function isCopyrightLink(entry: UnpackedEntry): boolean {
+  return entry.type === "symlink" && /^usr\/share\/doc\/[^/]+$/.test(entry.path);
+}
+
+function findElf(entries: Entry[], name: string): { path: string; facts: ElfFacts }[] {
+  return entries.flatMap((entry) => {
+    if (entry.type !== "file" || entry.content.kind !== "bytes" || entry.path.startsWith("usr/lib/debug/")) return [];
+    try {
+      const facts = elfFacts(entry.content.bytes);
+      return facts && (facts.type === "dyn" || facts.type === "exec") ? [{ path: entry.path, facts }] : [];
+    } catch (error) {
+      if (!(error instanceof SheafError)) throw error;
+      throw new SheafError(error.code as `SHEAF_${string}`, `${entry.path} of ${name}: ${error.message}`, {
+        cause: error,
+      });
+    }
+  });
+}
+
+/** Effects that follow from files alone: certificates, and the tables of base-passwd. */
+function dataEffects(entries: Entry[]): DebEffect[] {
+  const text = (path: string) => {
+    const entry = entries.find((candidate) => candidate.path === path);
+    return entry?.type === "file" && entry.content.kind === "bytes"
+      ? Buffer.from(entry.content.bytes).toString("utf8")
+      : undefined;
+  };
+  const certificates = entries.flatMap(({ path }) =>
+    /^usr\/share\/ca-certificates\/.+\.crt$/.test(path) ? [{ path, pem: text(path) ?? "" }] : [],
+  );
+  const passwd = text("usr/share/base-passwd/passwd.master");
+  const group = text("usr/share/base-passwd/group.master");
+  return [
+    ...(certificates.length > 0 ? [{ kind: "certificates", files: certificates } as const] : []),
+    ...(passwd !== undefined && group !== undefined ? [{ kind: "accounts", passwd, group } as const] : []),
+  ];
+}
