@@ -33,7 +33,7 @@ export function parseWheelFilename(filename: string): WheelFilename {
     throw malformed(filename, `${JSON.stringify(name)} is not an escaped project name`);
   }
   if (!isValidVersion(version)) throw malformed(filename, `${JSON.stringify(version)} is not a PEP 440 version`);
-  if (build !== undefined && !/^\d[\w.]*$/.test(build)) {
+  if (build !== undefined && !/^\d[^/\0\s]*$/.test(build)) {
     throw malformed(filename, `the build tag ${JSON.stringify(build)} does not start with a digit`);
   }
   const tags = (text: string) => splitTags(text, filename);
