@@ -3,15 +3,33 @@ import { Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import * as zlib from "node:zlib";
 
-/** Undoes gzip, member after member. */
-export function gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  return through(zlib.createGunzip({ chunkSize: 256 * 1024 }), chunks);
+import type { Decompress } from "fzstd";
+import type { XzReadableStream } from "xz-decompress";
+
+interface XzModule {
+  XzReadableStream: typeof XzReadableStream;
 }
 
-/** Undoes xz, stream after stream. The decoder is loaded when it is first needed. */
-export async function* unxz(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  const { XzReadableStream } = await import("xz-decompress");
-  const reader = new XzReadableStream(ReadableStream.from(chunks) as never).getReader();
+export type Decoder = (chunks: AsyncIterable<Uint8Array>) => AsyncGenerator<Uint8Array, void, void>;
+
+/** What undoes a compression, several members or frames too. Only the decoder that is asked for is loaded. */
+export async function loadDecoder(compression: "gzip" | "xz" | "zstd"): Promise<Decoder> {
+  if (compression === "gzip") return (chunks) => through(zlib.createGunzip({ chunkSize: 256 * 1024 }), chunks);
+  if (compression === "xz") {
+    const module: XzModule & { default?: XzModule } = await import("xz-decompress");
+    // A CommonJS package: Node sees its exports as the default, bundlers see names.
+    const { XzReadableStream } = module.XzReadableStream ? module : (module.default ?? module);
+    return (chunks) => unxz(XzReadableStream, chunks);
+  }
+  // Node has it from 22.15 on.
+  const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
+  if (createZstdDecompress) return (chunks) => through(createZstdDecompress(), chunks);
+  const { Decompress } = await import("fzstd");
+  return (chunks) => unzstd(Decompress, chunks);
+}
+
+async function* unxz(Xz: XzModule["XzReadableStream"], chunks: AsyncIterable<Uint8Array>): ReturnType<Decoder> {
+  const reader = new Xz(ReadableStream.from(chunks) as never).getReader();
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value as Uint8Array;
   } finally {
@@ -19,24 +37,24 @@ export async function* unxz(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<U
   }
 }
 
-/** Undoes zstd, with node:zlib where it can (Node 22.15 and later), else with a decoder in JavaScript. */
-export async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
-  if (createZstdDecompress) return yield* through(createZstdDecompress(), chunks);
-  const { Decompress } = await import("fzstd");
+async function* unzstd(Zstd: typeof Decompress, chunks: AsyncIterable<Uint8Array>): ReturnType<Decoder> {
   let ready: Uint8Array[] = [];
   // The decoder reuses its window, so what it hands out is copied.
-  const decoder = new Decompress((part) => ready.push(part.slice()));
-  let pending: Uint8Array = new Uint8Array();
+  const decoder = new Zstd((part) => ready.push(part.slice()));
   for await (const chunk of chunks) {
-    decoder.push(pending);
-    yield* ready;
-    ready = [];
-    pending = chunk;
+    // It can't be paused: small pieces keep what a forged one unpacks to within tens of MiB.
+    for (let offset = 0; offset < chunk.length; offset += zstdPiece) {
+      decoder.push(chunk.subarray(offset, offset + zstdPiece));
+      yield* ready;
+      ready = [];
+    }
   }
-  decoder.push(pending, true);
+  decoder.push(new Uint8Array(), true);
   yield* ready;
 }
+
+/** Bytes; a block of four bytes can stand for 128 KiB. */
+const zstdPiece = 2048;
 
 async function* through(decoder: Transform, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
   const source = Readable.from(chunks, { objectMode: true });

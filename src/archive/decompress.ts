@@ -1,6 +1,6 @@
 import { SheafError } from "../errors.ts";
 import { compressionOf, type Compression } from "./compression.ts";
-import { gunzip, unxz, unzstd } from "./decoders.ts";
+import { loadDecoder } from "./decoders.ts";
 
 /**
  * Decompresses by magic number: gzip (several members too), xz, zstd; anything else that isn't a known compression is
@@ -50,9 +50,10 @@ async function* decoder(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, void> {
   if (compression === "none") return yield* chunks;
+  const decode = await loadDecoder(compression);
   const source = new WatchedSource(chunks);
   try {
-    yield* decoders[compression](source);
+    yield* decode(source);
   } catch (cause) {
     // A failing disk or network is not damaged data.
     if (source.failure) throw source.failure.error;
@@ -63,8 +64,6 @@ async function* decoder(
     });
   }
 }
-
-const decoders = { gzip: gunzip, xz: unxz, zstd: unzstd };
 
 /** Remembers an error of the source, which a decoder may pass on in its own words. */
 class WatchedSource implements AsyncIterable<Uint8Array> {

@@ -30,7 +30,7 @@ export interface ZipEntry {
 /**
  * Reads a zip archive (PKWARE APPNOTE 6.3.10, zip64 included) from its central directory, in the order of that directory.
  * What two readers could understand differently is refused: local headers that contradict the directory, overlapping
- * payloads, duplicate names, bytes before or after the archive.
+ * payloads, duplicate names, bytes after the archive.
  * @throws SheafError SHEAF_ZIP naming the entry
  */
 export function readZip(bytes: Uint8Array, limits: ZipLimits = {}): ZipEntry[] {

@@ -66,7 +66,7 @@ export function buildZip(entries: ZipSpec[], archive: ArchiveSpec = {}): Uint8Ar
   const directoryOffset = sizeSoFar();
   const directory = Buffer.concat(central);
   parts.push(directory);
-  parts.push(...endRecords(entries.length, directoryOffset, directory.length, archive));
+  parts.push(...endRecords({ count: entries.length, offset: directoryOffset, size: directory.length }, archive));
   return Buffer.concat(parts);
 }
 
@@ -107,7 +107,10 @@ function zip64Extra(values: number[]): Uint8Array {
   return bytes;
 }
 
-function endRecords(count: number, offset: number, size: number, archive: ArchiveSpec): Uint8Array[] {
+function endRecords(
+  { count, offset, size }: { count: number; offset: number; size: number },
+  archive: ArchiveSpec,
+): Uint8Array[] {
   const comment = text(archive.comment ?? "");
   const end = Buffer.alloc(22);
   end.writeUInt32LE(0x06054b50, 0);
