@@ -1,0 +1,43 @@
+// Bundles the CLI, the library and the worker into dist/, and writes the library's types.
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { ensureDependencies, root, runTool } from "./setup.mjs";
+
+ensureDependencies();
+const dist = path.join(root, "dist");
+if (process.argv.includes("--if-needed") && newest(["src", "package.json", "scripts/build.mjs"]) < oldest(dist)) process.exit(0);
+
+const { rolldown } = await import("rolldown");
+const bundle = await rolldown({
+  cwd: root,
+  input: { cli: "src/cli/main.ts", index: "src/index.ts", worker: "src/workers/worker.ts" },
+  platform: "node",
+  // LGPL: it stays a package of its own that a user can replace.
+  external: ["openpgp"],
+  logLevel: "warn",
+});
+fs.rmSync(dist, { recursive: true, force: true });
+await bundle.write({
+  dir: dist,
+  format: "esm",
+  minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
+  entryFileNames: "[name].js",
+  chunkFileNames: "chunks/[name]-[hash].js",
+});
+await bundle.close();
+fs.chmodSync(path.join(dist, "cli.js"), 0o755);
+runTool("tsc", ["-p", "tsconfig.types.json"]);
+
+function newest(names) {
+  return Math.max(...names.flatMap((name) => files(path.join(root, name))).map((file) => fs.statSync(file).mtimeMs));
+}
+
+function oldest(folder) {
+  const outputs = fs.existsSync(path.join(folder, "types", "index.d.ts")) ? [path.join(folder, "cli.js")] : [];
+  return outputs.length === 0 ? 0 : Math.min(...outputs.map((file) => fs.statSync(file).mtimeMs));
+}
+
+function files(at) {
+  if (!fs.statSync(at).isDirectory()) return [at];
+  return fs.readdirSync(at).flatMap((name) => files(path.join(at, name)));
+}

@@ -1,0 +1,38 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { planLock } from "../../plan/plan-lock.ts";
+import { type Command, textOption } from "../command.ts";
+import { planOptionDefinitions, planServices, readPlanOptions } from "./plan-options.ts";
+
+export const lock: Command = {
+  name: "lock",
+  summary: "write the resolution down as requirements with hashes",
+  arguments: [{ name: "directory", summary: "the repository, the working directory unless given" }],
+  options: [
+    ...planOptionDefinitions,
+    { flags: "--out-file <file>", summary: "where to; requirements/IMAGE.lock.txt unless given, - for stdout" },
+  ],
+  examples: ["sheaf lock", "sheaf lock --image api --out-file requirements/api.txt"],
+  async run(input, context) {
+    const locks = await planLock(readPlanOptions(input), planServices(context));
+    const out = textOption(input, "outFile");
+    if (out === "-") return { text: () => locks.map(({ text }) => text.trimEnd()).join("\n") };
+    const written = locks.map(({ image, root, text, file }) => {
+      const target = out === undefined ? path.join(root, file ?? `requirements/${image}.lock.txt`) : path.resolve(out);
+      fs.mkdirSync(path.dirname(target), { recursive: true });
+      const temporary = `${target}.${process.pid}.tmp`;
+      fs.writeFileSync(temporary, text, { flag: "wx" });
+      fs.renameSync(temporary, target);
+      return { image, file: path.relative(process.cwd(), target) };
+    });
+    return {
+      text: () =>
+        [
+          ...written.map(({ image, file }) => `${image}: wrote ${file}`),
+          ...written.map(({ image, file }) => `use it: [tool.sheaf.images.${image}] requirements = ["${file}"]`),
+        ].join("\n"),
+      json: { locks: written },
+    };
+  },
+};

@@ -1,0 +1,123 @@
+import { buildSegment } from "../archive/segment.ts";
+import { bytecodeRecipe, compileBytecode } from "../bytecode/compile.ts";
+import type { FileEntry } from "../filesystem/entry.ts";
+import type { SegmentRef } from "../oci/compose-layer.ts";
+import type { Digest, Store } from "../store/store.ts";
+import type { ModuleOwner } from "./python-modules.ts";
+
+export interface CompileRequest {
+  /** Which files of which owners. */
+  wanted: ReadonlyMap<ModuleOwner, string[]>;
+  /** Executable on this machine, of the image's minor. */
+  python: string;
+  minor: string;
+  /** `cpython-312` */
+  cacheTag: string;
+  mtime: number;
+}
+
+/** The .pyc files of one owner. */
+export interface OwnerBytecode {
+  segment: SegmentRef;
+  paths: string[];
+}
+
+/** Compiled modules of an owner: one blob, and where each .pyc is in it; null for what does not compile. */
+interface Pack {
+  blob: Digest;
+  index: Record<string, [offset: number, length: number] | null>;
+}
+
+/**
+ * Compiles what the store has not compiled before, all owners in one go, and writes a segment of .pyc files for each owner.
+ * @throws SheafError SHEAF_BYTECODE
+ */
+export async function compileModules(request: CompileRequest, store: Store): Promise<Map<ModuleOwner, OwnerBytecode>> {
+  const result = new Map<ModuleOwner, OwnerBytecode>();
+  const open: { owner: ModuleOwner; paths: string[] }[] = [];
+  for (const [owner, paths] of request.wanted) {
+    const known = store.readRecord<OwnerBytecode>("bytecode", segmentKey(owner, paths, request));
+    if (known && store.hasBlob(known.segment.digest)) result.set(owner, known);
+    else open.push({ owner, paths });
+  }
+  if (open.length === 0) return result;
+  const packs = new Map(open.map(({ owner }) => [owner, openPack(store, packKey(owner, request))]));
+  await fillPacks(open, packs, request);
+  for (const { owner, paths } of open) {
+    const pack = packs.get(owner);
+    if (!pack) continue;
+    savePack(store, packKey(owner, request), pack);
+    const bytecode = writeSegment(store, pack, { paths, ...request });
+    store.writeRecord("bytecode", segmentKey(owner, paths, request), bytecode);
+    result.set(owner, bytecode);
+  }
+  return result;
+}
+
+type OpenPack = Map<string, Uint8Array | null>;
+
+async function fillPacks(
+  open: { owner: ModuleOwner; paths: string[] }[],
+  packs: Map<ModuleOwner, OpenPack>,
+  { python, minor }: CompileRequest,
+): Promise<void> {
+  const missing = open.flatMap(({ owner, paths }) =>
+    paths.filter((path) => !packs.get(owner)?.has(path)).map((path) => ({ owner, path, source: owner.read(path) })),
+  );
+  const modules = missing.map(({ path, source }) => ({ source: source ?? new Uint8Array(), path: `/${path}` }));
+  const compiled = await compileBytecode({ python, minor, modules });
+  for (const [index, { owner, path, source }] of missing.entries()) {
+    packs.get(owner)?.set(path, (source && compiled[index]) || null);
+  }
+}
+
+function writeSegment(
+  store: Store,
+  pack: OpenPack,
+  { paths, cacheTag, mtime }: { paths: string[]; cacheTag: string; mtime: number },
+): OwnerBytecode {
+  const entries: FileEntry[] = paths
+    .flatMap((source): FileEntry[] => {
+      const bytes = pack.get(source);
+      if (!bytes) return [];
+      const content = { kind: "bytes", bytes } as const;
+      return [{ type: "file", path: cachedPath(source, cacheTag), mode: 0o644, uid: 0, gid: 0, content }];
+    })
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  const built = buildSegment(entries, { mtime });
+  const segment = { digest: store.putBlob(built.chunks), compressed: built.compressed, unpacked: built.unpacked };
+  return { segment, paths: entries.map((entry) => entry.path) };
+}
+
+/** PEP 3147: `a/b.py` → `a/__pycache__/b.cpython-312.pyc`. */
+export function cachedPath(source: string, cacheTag: string): string {
+  const slash = source.lastIndexOf("/");
+  return `${source.slice(0, slash + 1)}__pycache__/${source.slice(slash + 1, -".py".length)}.${cacheTag}.pyc`;
+}
+
+function openPack(store: Store, key: string): OpenPack {
+  const known = store.readRecord<Pack>("bytecode-pack", key);
+  const bytes = known && store.readBlob(known.blob);
+  if (!bytes) return new Map();
+  return new Map(Object.entries(known.index).map(([path, at]) => [path, at && bytes.subarray(at[0], at[0] + at[1])]));
+}
+
+function savePack(store: Store, key: string, pack: OpenPack): void {
+  const index: Pack["index"] = {};
+  const chunks: Uint8Array[] = [];
+  let offset = 0;
+  for (const [path, bytes] of [...pack].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    index[path] = bytes && [offset, bytes.length];
+    if (bytes) chunks.push(bytes);
+    offset += bytes?.length ?? 0;
+  }
+  store.writeRecord("bytecode-pack", key, { blob: store.putBlob(chunks), index } satisfies Pack);
+}
+
+function packKey(owner: ModuleOwner, { minor }: CompileRequest): string {
+  return JSON.stringify([bytecodeRecipe, owner.key, minor]);
+}
+
+function segmentKey(owner: ModuleOwner, paths: string[], { minor, mtime }: CompileRequest): string {
+  return JSON.stringify([bytecodeRecipe, owner.key, minor, mtime, paths]);
+}

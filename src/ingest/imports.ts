@@ -1,0 +1,80 @@
+import { decodePython } from "../project/python/decode.ts";
+import { scanPython } from "../project/python/facts.ts";
+import type { Store } from "../store/store.ts";
+import type { FoundModule, ModuleOwner } from "./python-modules.ts";
+
+/** Raised when the same source gives other names. */
+const importsVersion = 1;
+
+/**
+ * Names that a module may import: absolute dotted names of its imports, and strings that look like module names. What was
+ * scanned is kept in the store by owner, so that only files that are new are read.
+ */
+export class ImportNames {
+  readonly #store: Store;
+  readonly #known = new Map<ModuleOwner, { names: Record<string, string[]>; grown: boolean }>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  of({ owner, path, isPackage }: FoundModule, module: string): string[] {
+    const record = this.#recordOf(owner);
+    const known = record.names[path];
+    if (known) return known;
+    const source = owner.read(path);
+    const names = source ? importedNames(decodePython(source), module, isPackage) : [];
+    record.names[path] = names;
+    record.grown = true;
+    return names;
+  }
+
+  /** Writes down what was scanned. */
+  save(): void {
+    for (const [owner, record] of this.#known) {
+      if (record.grown) this.#store.writeRecord("imports", recordKey(owner), record.names);
+      record.grown = false;
+    }
+  }
+
+  #recordOf(owner: ModuleOwner): { names: Record<string, string[]>; grown: boolean } {
+    const held = this.#known.get(owner);
+    if (held) return held;
+    const record = {
+      names: this.#store.readRecord<Record<string, string[]>>("imports", recordKey(owner)) ?? {},
+      grown: false,
+    };
+    this.#known.set(owner, record);
+    return record;
+  }
+}
+
+/** Absolute names; of `from a import b` both `a` and `a.b`, since `b` may be a module. */
+export function importedNames(source: string, module: string, isPackage: boolean): string[] {
+  const facts = scanPython(source);
+  const names = new Set<string>();
+  for (const each of facts.imports) {
+    const base = absoluteName(each.module, module, isPackage);
+    if (base === undefined) continue;
+    if (base !== "") names.add(base);
+    for (const name of each.names) if (name !== "*") names.add(base === "" ? name : `${base}.${name}`);
+  }
+  for (const { value } of facts.strings) names.add(value.split(":")[0] ?? value);
+  return [...names];
+}
+
+/** Resolves leading dots as importlib does; undefined when they lead out of the top-level package. */
+function absoluteName(written: string, module: string, isPackage: boolean): string | undefined {
+  const dots = written.match(/^\.*/)?.[0].length ?? 0;
+  if (dots === 0) return written;
+  const segments = module.split(".");
+  const up = isPackage ? dots - 1 : dots;
+  if (up > segments.length) return undefined;
+  const base = segments.slice(0, segments.length - up);
+  const rest = written.slice(dots);
+  return [...base, ...(rest ? [rest] : [])].join(".");
+}
+
+function recordKey(owner: ModuleOwner): string {
+  return `${importsVersion} ${owner.key}`;
+}

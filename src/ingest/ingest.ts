@@ -1,0 +1,141 @@
+import type { DebPackage } from "../debian/package.ts";
+import type { Emit } from "../events.ts";
+import type { Fetcher } from "../fetch/fetcher.ts";
+import type { PythonLayout } from "../filesystem/layout.ts";
+import type { InterpreterChoice } from "../interpreter/choose.ts";
+import type { Distribution } from "../resolve/resolution.ts";
+import type { Digest, Store } from "../store/store.ts";
+import type { WorkerPool } from "../workers/pool.ts";
+import { withFreshInput } from "./damaged-input.ts";
+import { type DebFacts, knownDeb } from "./deb.ts";
+import { type InterpreterFacts, knownInterpreter } from "./interpreter.ts";
+import { knownWheel, wheelEntries, type WheelFacts, type WheelTask } from "./wheel.ts";
+import { findCollisions } from "./collisions.ts";
+
+export interface IngestServices {
+  store: Store;
+  fetcher: Fetcher;
+  pool: WorkerPool;
+  emit: Emit;
+}
+
+export interface WheelOptions {
+  layout: PythonLayout;
+  strip: boolean;
+  mtime: number;
+}
+
+/** A distribution with what its wheel comes to. */
+export interface IngestedWheel {
+  distribution: Distribution;
+  facts: WheelFacts;
+}
+
+/**
+ * Fetches the wheels that the store lacks and installs each into a segment of its own, as they arrive. A path that two
+ * distributions write with the same bytes stays with the first by name.
+ *
+ * @throws SheafError SHEAF_COLLISION when the bytes differ, and what fetching and installing throw
+ */
+export async function ingestWheels(
+  distributions: readonly Distribution[],
+  options: WheelOptions,
+  services: IngestServices,
+): Promise<IngestedWheel[]> {
+  const wheels = await Promise.all(
+    distributions.map(async (distribution) => ({
+      distribution,
+      facts: await one(distribution, { ...options, exclude: [] }, services),
+    })),
+  );
+  const excluded = findCollisions(wheels, (facts) => wheelEntries(services.store, facts) ?? []);
+  if (excluded.size === 0) return wheels;
+  return Promise.all(
+    wheels.map(async (wheel) => {
+      const exclude = excluded.get(wheel.distribution.name);
+      return exclude ? { ...wheel, facts: await one(wheel.distribution, { ...options, exclude }, services) } : wheel;
+    }),
+  );
+}
+
+async function one(
+  distribution: Distribution,
+  options: WheelOptions & { exclude: string[] },
+  { store, fetcher, pool, emit }: IngestServices,
+): Promise<WheelFacts> {
+  const digest: Digest = `sha256:${distribution.sha256}`;
+  const task: WheelTask = { storeRoot: store.root, digest, filename: distribution.filename, ...options };
+  const known = knownWheel(store, task);
+  if (known) return known;
+  const label = `${distribution.name} ${distribution.version}`;
+  const { url, sha256, size } = distribution;
+  return withFreshInput(
+    () => fetcher.download({ url, sha256, size, label }),
+    async () => {
+      emit({ type: "work-start", id: digest, group: "install", label });
+      const facts = await pool.run("wheel", task);
+      emit({ type: "work-end", id: digest, group: "install", reused: false });
+      return facts;
+    },
+  );
+}
+
+export interface DebOptions {
+  ignoreScripts: string[];
+  mtime: number;
+}
+
+/** A Debian package with what it comes to. */
+export interface IngestedDeb {
+  package: DebPackage;
+  facts: DebFacts;
+}
+
+/** Fetches the Debian packages that the store lacks and unpacks each into a segment of its own. */
+export function ingestDebs(
+  packages: readonly DebPackage[],
+  options: DebOptions,
+  services: IngestServices,
+): Promise<IngestedDeb[]> {
+  const { store, fetcher, pool, emit } = services;
+  return Promise.all(
+    packages.map(async (each) => {
+      const digest: Digest = `sha256:${each.sha256}`;
+      const task = { storeRoot: store.root, digest, ...options };
+      const known = knownDeb(store, task);
+      if (known) return { package: each, facts: known };
+      const label = `${each.name} ${each.version}`;
+      const facts = await withFreshInput(
+        () => fetcher.download({ url: each.url, sha256: each.sha256, size: each.size, label }),
+        async () => {
+          emit({ type: "work-start", id: digest, group: "unpack", label });
+          const unpacked = await pool.run("deb", task);
+          emit({ type: "work-end", id: digest, group: "unpack", reused: false });
+          return unpacked;
+        },
+      );
+      return { package: each, facts };
+    }),
+  );
+}
+
+export interface HostInterpreterOptions {
+  key: string;
+  strip: boolean;
+  mtime: number;
+}
+
+/** Copies an interpreter of this machine into a segment, unless the store has it in the same state. */
+export async function ingestHostInterpreter(
+  choice: InterpreterChoice,
+  options: HostInterpreterOptions,
+  { store, pool, emit }: IngestServices,
+): Promise<InterpreterFacts> {
+  const task = { storeRoot: store.root, choice, ...options };
+  const known = knownInterpreter(store, task);
+  if (known) return known;
+  emit({ type: "work-start", id: options.key, group: "python", label: `Python ${choice.version}` });
+  const facts = await pool.run("interpreter", task);
+  emit({ type: "work-end", id: options.key, group: "python", reused: false });
+  return facts;
+}

@@ -1,0 +1,92 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { inflateEntry, readZip, type ZipEntry } from "../archive/zip.ts";
+import type { PythonLayout } from "../filesystem/layout.ts";
+import type { Digest, Store } from "../store/store.ts";
+import type { InterpreterFacts } from "./interpreter.ts";
+import { interpreterEntries } from "./interpreter.ts";
+import type { IngestedWheel } from "./ingest.ts";
+import { wheelEntries } from "./wheel.ts";
+
+/** Who brings a set of Python files: a wheel, or the standard library. */
+export interface ModuleOwner {
+  name: string;
+  /** Names the contents: records about them are kept under it. */
+  key: string;
+  /** Folders on sys.path, without a leading slash. */
+  roots: string[];
+  /** Source files as paths in the image. */
+  paths: string[];
+  /** The source as it is in the image; undefined when it can't be had. */
+  read(path: string): Uint8Array | undefined;
+}
+
+export interface FoundModule {
+  path: string;
+  isPackage: boolean;
+  owner: ModuleOwner;
+}
+
+export function wheelOwner({ distribution, facts }: IngestedWheel, layout: PythonLayout, store: Store): ModuleOwner {
+  let zip: Map<string, ZipEntry> | undefined;
+  const open = () => {
+    const bytes = store.readBlob(`sha256:${distribution.sha256}` satisfies Digest);
+    return new Map((bytes ? readZip(bytes) : []).map((entry) => [entry.path, entry]));
+  };
+  return {
+    name: distribution.name,
+    key: facts.segment.digest,
+    roots: [...new Set([layout.purelib, layout.platlib])],
+    paths: (wheelEntries(store, facts) ?? []).map((entry) => entry.path).filter((file) => file.endsWith(".py")),
+    read(file) {
+      zip ??= open();
+      const inside = [layout.purelib, layout.platlib].find((root) => file.startsWith(`${root}/`));
+      const entry = inside === undefined ? undefined : zip.get(file.slice(inside.length + 1));
+      return entry && inflateEntry(entry);
+    },
+  };
+}
+
+/** The standard library of an interpreter that was copied from a folder of this machine. */
+export function standardLibraryOwner(facts: InterpreterFacts, prefix: string, store: Store): ModuleOwner {
+  const { stdlib, purelib } = facts.layout;
+  const source = path.join(prefix, "lib", path.basename(stdlib));
+  return {
+    name: "standard library",
+    key: facts.segment.digest,
+    roots: [stdlib],
+    paths: (interpreterEntries(store, facts) ?? [])
+      .map((entry) => entry.path)
+      // Build settings are rewritten on their way into the image: what this machine has would tell of its folders.
+      .filter(
+        (file) =>
+          file.endsWith(".py") && !file.startsWith(`${purelib}/`) && !path.basename(file).startsWith("_sysconfigdata"),
+      ),
+    read: (file) => readFile(path.join(source, file.slice(stdlib.length + 1))),
+  };
+}
+
+/** Dotted names to files, the first owner of a name wins as the first folder on sys.path does. */
+export function indexModules(owners: readonly ModuleOwner[]): Map<string, FoundModule> {
+  const modules = new Map<string, FoundModule>();
+  for (const owner of owners) {
+    for (const file of owner.paths) {
+      const root = owner.roots.find((each) => file.startsWith(`${each}/`));
+      if (root === undefined) continue;
+      const inside = file.slice(root.length + 1, -".py".length);
+      const isPackage = inside.endsWith("/__init__");
+      const name = (isPackage ? inside.slice(0, -"/__init__".length) : inside).replaceAll("/", ".");
+      if (!modules.has(name)) modules.set(name, { path: file, isPackage, owner });
+    }
+  }
+  return modules;
+}
+
+function readFile(file: string): Uint8Array | undefined {
+  try {
+    return fs.readFileSync(file);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,238 @@
+import { composeGroup } from "../assemble/compose-group.ts";
+import { type PackagePart, partitionPackages } from "../assemble/partition.ts";
+import { systemSegment } from "../assemble/system.ts";
+import type { OwnerBytecode } from "../ingest/bytecode.ts";
+import { interpreterEntries } from "../ingest/interpreter.ts";
+import { wheelEntries } from "../ingest/wheel.ts";
+import type { PythonLayout } from "../filesystem/layout.ts";
+import type { LayerRecord, SegmentRef } from "../oci/compose-layer.ts";
+import type { Bytecode, PlannedPackage, PlanNote } from "./image-plan.ts";
+import { gather, type Gathered, type GatherRequest, type ReasonedDeb } from "./gather.ts";
+import { shortPath } from "./native.ts";
+import { compileReached } from "./reach.ts";
+import type { PlanServices } from "./services.ts";
+
+/** Raised when the same request gives another environment. */
+const environmentVersion = 1;
+
+export interface EnvironmentRequest extends GatherRequest {
+  user: { name: string; uid: number; gid: number };
+  /** Modules outside the project that its code and its start command name; sorted. */
+  imports: string[];
+  /** Interpreter of this machine that compiles for the image's minor. */
+  compiler?: string;
+  layerBudget: number;
+  /** Names the interpreter's present state on this machine. */
+  identity: string;
+  /** Names the archive's state: what its answers depend on. */
+  archiveState: string;
+}
+
+/** Everything of an image that is there before the project's own files. Plain JSON, kept in the store by its inputs. */
+export interface Environment {
+  layout: PythonLayout;
+  packages: PlannedPackage[];
+  distributions: EnvironmentDistribution[];
+  layers: EnvironmentLayer[];
+  bytecode: Bytecode & { modules?: number };
+  stripped: { bytes: number; files: number };
+  /** Compiled modules of the image beyond the project's. */
+  notes: PlanNote[];
+}
+
+export interface EnvironmentDistribution {
+  name: string;
+  version: string;
+  /** Top-level importable names. */
+  modules: string[];
+  consoleScripts: Record<string, string>;
+  compressed: number;
+  unpacked: number;
+}
+
+export interface EnvironmentLayer {
+  name: string;
+  record: LayerRecord;
+  /** Whether the store had it before this run. */
+  reused: boolean;
+  /** Distributions or Debian packages in it, with what each brings. */
+  contents: { name: string; version: string; compressed: number; unpacked: number }[];
+}
+
+/** Prepares the environment, or reads it from the store when nothing that decides it has changed. */
+export async function prepareEnvironment(request: EnvironmentRequest, services: PlanServices): Promise<Environment> {
+  const key = environmentKey(request);
+  const known = services.store.readRecord<Environment>("environment", key);
+  if (known?.layers.every(({ record }) => record.parts.every((part) => services.store.hasBlob(part)))) {
+    return { ...known, layers: known.layers.map((layer) => ({ ...layer, reused: true })) };
+  }
+  const gathered = await gather(request, services);
+  const bytecode = request.compiler
+    ? await compileReached(
+        { gathered, choice: request.choice, start: request.imports, python: request.compiler, mtime: request.mtime },
+        services,
+      )
+    : new Map<string, OwnerBytecode>();
+  const layers = await composeLayers({ request, gathered, bytecode }, services);
+  const environment: Environment = {
+    layout: gathered.layout,
+    packages: [...gathered.baseDebs, ...gathered.nativeDebs].map(plannedPackage),
+    distributions: gathered.wheels.map(({ distribution, facts }) => ({
+      name: distribution.name,
+      version: distribution.version,
+      modules: facts.modules,
+      consoleScripts: facts.consoleScripts,
+      compressed: facts.segment.compressed,
+      unpacked: facts.segment.unpacked,
+    })),
+    layers,
+    bytecode: describeBytecode(request, bytecode),
+    stripped: {
+      bytes: gathered.wheels.reduce(
+        (sum, { facts }) => sum + facts.strippedBytes,
+        gathered.interpreter?.strippedBytes ?? 0,
+      ),
+      files: gathered.wheels.reduce((sum, { facts }) => sum + facts.strippedFiles, 0),
+    },
+    notes: missingNotes(gathered),
+  };
+  services.store.writeRecord("environment", key, environment);
+  return environment;
+}
+
+interface ComposeInput {
+  request: EnvironmentRequest;
+  gathered: Gathered;
+  bytecode: Map<string, OwnerBytecode>;
+}
+
+/** Base first, what changes most often last. */
+async function composeLayers(
+  { request, gathered, bytecode }: ComposeInput,
+  services: PlanServices,
+): Promise<EnvironmentLayer[]> {
+  const { mtime } = request;
+  const compose = (group: Omit<Parameters<typeof composeGroup>[0], "mtime">) =>
+    composeGroup({ ...group, mtime }, { store: services.store, compose: (task) => services.pool.run("layer", task) });
+  const layers = [compose({ kind: "base", name: "Debian base", ...debianGroup(gathered.baseDebs) })];
+  const { interpreter } = gathered;
+  if (interpreter) {
+    const standard = bytecode.get("standard library");
+    layers.push(
+      compose({
+        kind: "python",
+        name: `Python ${request.choice.version}`,
+        segments: [interpreter.segment, ...(standard ? [standard.segment] : [])],
+        directories: [],
+        paths: () => [
+          ...(interpreterEntries(services.store, interpreter) ?? []).map((entry) => entry.path),
+          ...(standard?.paths ?? []),
+        ],
+        contents: [],
+      }),
+    );
+  }
+  if (gathered.nativeDebs.length > 0) {
+    layers.push(compose({ kind: "native", name: `Debian libraries`, ...debianGroup(gathered.nativeDebs) }));
+  }
+  const byName = new Map(gathered.wheels.map((wheel) => [wheel.distribution.name, wheel]));
+  const parts = gathered.wheels.map(({ distribution, facts }): PackagePart => {
+    const compiled = bytecode.get(distribution.name);
+    return {
+      name: distribution.name,
+      version: distribution.version,
+      segments: [facts.segment, ...(compiled && compiled.paths.length > 0 ? [compiled.segment] : [])],
+    };
+  });
+  // Beside the packages: base, Python, libraries, system, app.
+  for (const group of partitionPackages(parts, { budget: request.layerBudget - 5 })) {
+    layers.push(
+      compose({
+        kind: group.kind,
+        name: group.name,
+        segments: group.parts.flatMap((part) => part.segments),
+        directories: [],
+        paths: () =>
+          group.parts.flatMap((part) => {
+            const wheel = byName.get(part.name);
+            const entries = wheel ? (wheelEntries(services.store, wheel.facts) ?? []) : [];
+            return [...entries.map((entry) => entry.path), ...(bytecode.get(part.name)?.paths ?? [])];
+          }),
+        contents: group.parts.map(sizeOfPart),
+      }),
+    );
+  }
+  const system = await systemSegment({ request, gathered }, services);
+  layers.push(compose({ kind: "system", name: "users and indexes", ...system, contents: [] }));
+  return Promise.all(layers);
+}
+
+function debianGroup(debs: ReasonedDeb[]): {
+  segments: SegmentRef[];
+  directories: { path: string; mode: number }[];
+  paths: () => string[];
+  contents: EnvironmentLayer["contents"];
+} {
+  const directories = new Map<string, number>();
+  for (const { facts } of debs) {
+    for (const entry of facts.entries) if (entry.type === "directory") directories.set(entry.path, entry.mode);
+  }
+  return {
+    segments: debs.map(({ facts }) => facts.segment),
+    directories: [...directories].map(([path, mode]) => ({ path, mode })),
+    paths: () =>
+      debs.flatMap(({ facts }) =>
+        facts.entries.filter((entry) => entry.type !== "directory").map((entry) => entry.path),
+      ),
+    contents: debs.map(({ package: pkg, facts }) => ({
+      name: pkg.name,
+      version: pkg.version,
+      compressed: facts.segment.compressed,
+      unpacked: facts.segment.unpacked,
+    })),
+  };
+}
+
+function sizeOfPart(part: PackagePart): EnvironmentLayer["contents"][number] {
+  return {
+    name: part.name,
+    version: part.version,
+    compressed: part.segments.reduce((sum, segment) => sum + segment.compressed, 0),
+    unpacked: part.segments.reduce((sum, segment) => sum + segment.unpacked, 0),
+  };
+}
+
+function plannedPackage({ package: pkg, reason }: ReasonedDeb): PlannedPackage {
+  const { name, version, architecture, sha256, size, installedSize } = pkg;
+  return { name, version, architecture, sha256, size, installedSize, reason };
+}
+
+function describeBytecode(request: EnvironmentRequest, bytecode: Map<string, OwnerBytecode>): Environment["bytecode"] {
+  if (!request.compiler)
+    return { compiled: false, reason: `no Python ${request.choice.minor} on this machine to compile with` };
+  return {
+    compiled: true,
+    by: `Python ${request.choice.minor} of this machine`,
+    modules: [...bytecode.values()].reduce((sum, each) => sum + each.paths.length, 0),
+  };
+}
+
+function missingNotes(gathered: Gathered): PlanNote[] {
+  return gathered.missing.map(({ soname, neededBy }) => ({
+    level: "warning",
+    message: `${soname} is in no package of the archive, needed by ${shortPath(neededBy[0] ?? "")}`,
+    hint: "what needs it fails when it is loaded; if it is in another package, name that in [tool.sheaf] packages",
+  }));
+}
+
+function environmentKey(request: EnvironmentRequest): string {
+  const { archive, resolution, packages, choice, ...rest } = request;
+  return JSON.stringify([
+    environmentVersion,
+    rest,
+    archive.codename,
+    [choice.kind, choice.version],
+    resolution.distributions.map(({ name, sha256 }) => [name, sha256]),
+    [...packages],
+  ]);
+}

@@ -1,0 +1,111 @@
+import type { PythonLayout } from "../filesystem/layout.ts";
+import type { Platform } from "../platform.ts";
+import type { Sourced } from "../project/project.ts";
+
+/** Raised with every change that gives the same fields another meaning. */
+export const planVersion = 1;
+
+export type Role = "api" | "worker" | "beat" | "flower" | "other";
+
+/** How an image says that it is well: Docker's HEALTHCHECK, durations in seconds. */
+export interface HealthPlan {
+  /** Exec form. */
+  test: string[];
+  /** The URL that it asks, when it asks one. */
+  url?: string;
+  interval: number;
+  timeout: number;
+  startPeriod: number;
+  retries: number;
+}
+
+/** A Debian package, pinned to one file. */
+export interface PlannedPackage {
+  name: string;
+  version: string;
+  architecture: string;
+  sha256: string;
+  /** Bytes of the .deb, and unpacked as Debian tells it. */
+  size: number;
+  installedSize: number;
+  /** Why it is there: `base`, `libpq.so.5, needed by psycopg2/_psycopg…so`, `Dockerfile:12`. */
+  reason: string;
+}
+
+/** A distribution, pinned to one wheel; `built` when it was made from an sdist on this machine. */
+export interface PlannedDistribution {
+  name: string;
+  version: string;
+  filename: string;
+  sha256: string;
+  source: string;
+  built?: boolean;
+}
+
+export interface PlannedFile {
+  /** Path from the project's root; absent for files that Sheaf writes itself. */
+  from?: string;
+  /** Path in the image, without a leading slash. */
+  path: string;
+  mode: number;
+  size: number;
+  sha256: string;
+  symlink?: string;
+}
+
+/**
+ * Everything that decides one image, as plain JSON: the same plan gives the same image, bit for bit. The OCI writer and the
+ * Dockerfile emitter read only this.
+ */
+export interface ImagePlan {
+  planVersion: typeof planVersion;
+  name: string;
+  role: Role;
+  platform: Platform;
+  /** Name and version of the project. */
+  project: { name: string; version?: string };
+  python: {
+    version: string;
+    kind: "uv" | "host" | "debian" | "base";
+    layout: PythonLayout;
+    /** Fingerprint of the interpreter's files. */
+    identity: string;
+    reason: string;
+    /** What the repository asks for, and where: `>=3.12`, pyproject.toml. */
+    wanted?: Sourced<string>;
+  };
+  base:
+    | { kind: "debian"; codename: string; version: string; signedAt: string; shell: boolean; source: string }
+    | { kind: "image"; reference: string; digest: string; source: string };
+  packages: PlannedPackage[];
+  resolution: { source: string; locked: boolean };
+  distributions: PlannedDistribution[];
+  files: PlannedFile[];
+  withheld: { path: string; reason: string; rule: string }[];
+  user: Sourced<{ name: string; uid: number; gid: number }>;
+  /** Folders that belong to the user. */
+  writable: string[];
+  config: {
+    workdir: Sourced<string>;
+    env: Record<string, Sourced<string>>;
+    entrypoint: Sourced<string[]>;
+    command: Sourced<string[]>;
+    ports: Sourced<number>[];
+    health?: Sourced<HealthPlan>;
+    labels: Record<string, Sourced<string>>;
+    stopSignal: Sourced<string>;
+  };
+  options: { strip: boolean; bytecode: Bytecode; layerBudget: number; created: number };
+  budget?: Sourced<number>;
+  notes: PlanNote[];
+}
+
+/** Whether modules are shipped compiled too, and if not, why. */
+export type Bytecode = { compiled: true; by: string } | { compiled: false; reason: string };
+
+/** Something that a person should know, with what to do about it when there is something to do. */
+export interface PlanNote {
+  level: "note" | "warning";
+  message: string;
+  hint?: string;
+}

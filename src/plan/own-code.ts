@@ -1,0 +1,62 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { importedNames } from "../ingest/imports.ts";
+import { importClosure, type ImportClosure } from "../project/import-closure.ts";
+import { moduleName } from "../project/python/own-modules.ts";
+import { decodePython } from "../project/python/decode.ts";
+import type { Project } from "../project/project.ts";
+
+/** The project's own Python, read once for everything that asks about it. */
+export interface OwnCode {
+  /** Path from the project's root → source. */
+  sources: ReadonlyMap<string, string>;
+}
+
+/** Larger than any module that a person writes: data in Python's clothes. */
+const largestModule = 4 * 1024 * 1024;
+
+export function readOwnCode(project: Project): OwnCode {
+  const sources = new Map<string, string>();
+  for (const file of project.files) {
+    if (!file.path.endsWith(".py") || file.symlink !== undefined || file.size > largestModule) continue;
+    sources.set(file.path, decodePython(fs.readFileSync(path.join(project.root, file.path))));
+  }
+  return { sources };
+}
+
+export interface OwnImports {
+  /** The project's files that the start reaches. */
+  reached: string[];
+  /** Absolute dotted names, own and foreign, that those files import or name in strings; sorted. */
+  names: string[];
+}
+
+/** Follows the start through the project's own code, whatever the image provides. */
+export function ownImports(code: OwnCode, { start, importRoots, python }: StartRequest): OwnImports {
+  const closure = importClosure({ start, files: code.sources, importRoots, python, provided: () => true });
+  const names = new Set(start);
+  for (const file of closure.reached) {
+    const root = importRoots.find((each) => each === "" || file.startsWith(`${each}/`)) ?? "";
+    const module = moduleName(file, root);
+    for (const name of importedNames(code.sources.get(file) ?? "", module.name, module.package)) names.add(name);
+  }
+  return { reached: closure.reached, names: [...names].toSorted((a, b) => (a < b ? -1 : 1)) };
+}
+
+export interface StartRequest {
+  /** Modules that are imported first. */
+  start: string[];
+  /** Folders on sys.path, from the project's root. */
+  importRoots: string[];
+  /** Minor version. */
+  python: string;
+}
+
+/** Third-party modules that the start imports and that the image lacks. */
+export function missingImports(
+  code: OwnCode,
+  request: StartRequest & { provided: (module: string) => boolean },
+): ImportClosure["missing"] {
+  return importClosure({ ...request, files: code.sources }).missing;
+}

@@ -1,0 +1,382 @@
+import type { DebianArchive } from "../debian/archive.ts";
+import { SheafError, throwAll } from "../errors.ts";
+import type { InterpreterChoice } from "../interpreter/choose.ts";
+import { interpreterKey } from "../interpreter/collect.ts";
+import { hostPlatform, parsePlatform, type Platform } from "../platform.ts";
+import { parseSize } from "../project/config/size.ts";
+import type { Project, Sourced } from "../project/project.ts";
+import { readProject } from "../project/read-project.ts";
+import { resolveDistributions } from "../resolve/resolve.ts";
+import type { Resolution, Target } from "../resolve/resolution.ts";
+import { placeFiles } from "./app-files.ts";
+import { chooseImages, type ImageIntent } from "./choose-images.ts";
+import { choosePython, debianOffers, findCompiler } from "./choose-python.ts";
+import { readCommand } from "./command.ts";
+import { type Environment, prepareEnvironment } from "./environment.ts";
+import { chooseHealth } from "./health.ts";
+import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
+import { importErrors } from "./import-errors.ts";
+import { missingImports, type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
+import type { PlanServices } from "./services.ts";
+import { imageSettings } from "./settings.ts";
+import { createdTime } from "./created-time.ts";
+
+export interface PlanOptions {
+  /** The repository; the working directory unless given. */
+  directory: string;
+  /** Only these images. */
+  images?: string[];
+  /** `module:attribute` or `module:factory()` */
+  app?: string;
+  /** `3.12` */
+  python?: string;
+  platform?: string;
+  /** Debian suite of the base. */
+  suite?: string;
+  /** Refuse distributions that come as source only. */
+  noBuild?: boolean;
+  /** As a Dockerfile's ARGs: APP_ENV. */
+  buildArguments?: ReadonlyMap<string, string>;
+}
+
+/** An image as planned: the plan itself, and the prepared parts that `assemble` puts together. */
+export interface PlannedImage {
+  plan: ImagePlan;
+  environment: Environment;
+  /** The project's modules that the start reaches, as paths in the image: compiled with the project's files. */
+  reached: string[];
+  /** Interpreter of this machine that compiles them. */
+  compiler?: string;
+}
+
+export interface PlannedProject {
+  project: Project;
+  images: PlannedImage[];
+}
+
+/**
+ * Reads a repository and plans its images: fetches what the store lacks, resolves, closes libraries and imports.
+ * @throws SheafError for everything that a person has to mend
+ */
+export async function planImages(options: PlanOptions, services: PlanServices): Promise<PlannedProject> {
+  const project = await readProject(options.directory, { app: options.app });
+  const platform = choosePlatform(options.platform, project);
+  const intents = chooseImages(project, { names: options.images });
+  const planner = new Planner({ project, platform, options, code: readOwnCode(project) }, services);
+  const images: PlannedImage[] = [];
+  for (const intent of intents) images.push(await planner.plan(intent));
+  return { project, images };
+}
+
+/** Only what a resolution needs to know of each image: for `sheaf lock`. */
+export async function planTargets(
+  options: PlanOptions,
+  services: PlanServices,
+): Promise<{ project: Project; targets: { intent: ImageIntent; target: Target }[] }> {
+  const project = await readProject(options.directory, { app: options.app });
+  const platform = choosePlatform(options.platform, project);
+  const intents = chooseImages(project, { names: options.images });
+  const planner = new Planner({ project, platform, options, code: { sources: new Map() } }, services);
+  const targets: { intent: ImageIntent; target: Target }[] = [];
+  for (const intent of intents) targets.push({ intent, target: await planner.target() });
+  return { project, targets };
+}
+
+function choosePlatform(flag: string | undefined, project: Project): Platform {
+  const told = flag ?? project.config.platforms?.[0];
+  return told ? parsePlatform(told) : (hostPlatform() ?? { os: "linux", architecture: "amd64" });
+}
+
+interface PlannerInput {
+  project: Project;
+  platform: Platform;
+  options: PlanOptions;
+  code: OwnCode;
+}
+
+/** Plans one image after another over parts that they share: archive, interpreter, resolutions. */
+class Planner {
+  readonly #input: PlannerInput;
+  readonly #services: PlanServices;
+  readonly #archives = new Map<string, Promise<DebianArchive>>();
+  #python: ReturnType<typeof choosePython> | undefined;
+
+  constructor(input: PlannerInput, services: PlanServices) {
+    this.#input = input;
+    this.#services = services;
+  }
+
+  /** What markers and tags are evaluated for. */
+  async target(): Promise<Target> {
+    const { project, platform, options } = this.#input;
+    const { choice } = await (this.#python ??= this.#choosePython());
+    const archive = await this.#archive(choice.suite ?? options.suite ?? project.config.suite);
+    return { platform, python: choice.version, glibc: glibcOf(archive) };
+  }
+
+  async plan(intent: ImageIntent): Promise<PlannedImage> {
+    const { project, platform, options, code } = this.#input;
+    const { config } = project;
+    const { choice, notes } = await (this.#python ??= this.#choosePython());
+    const archive = await this.#archive(choice.suite ?? options.suite ?? config.suite);
+    const debianPython = choice.kind === "debian" ? await debianParts(archive, choice) : undefined;
+    const target = await this.target();
+    const resolution = await this.#resolve(intent, target);
+    const command = intent.command ?? serverCommand(intent, resolution);
+    const workdir = chooseWorkdir(intent);
+    const placed = placeFiles({ project, intent, workdir: workdir.value, store: this.#services.store });
+    const importRoots = [...new Set([intent.app?.importRoot ?? "", project.directory, ""])];
+    const facts = readCommand(command.value);
+    const start = startModules(facts, intent);
+    const own = ownImports(code, { start, importRoots, python: choice.minor });
+    const compiler =
+      config.bytecode === false ? undefined : findCompiler(choice, { platform, storeRoot: this.#services.store.root });
+    const user = { name: config.user ?? "appuser", uid: config.uid ?? 10001, gid: config.uid ?? 10001 };
+    const shell = config.shell ?? true;
+    const strip = config.strip ?? true;
+    const created = createdTime();
+    const { packages, notes: packageNotes } = wantedPackages(intent, archive);
+    const environment = await prepareEnvironment(
+      {
+        platform,
+        archive,
+        archiveState: `${archive.codename} ${archive.signedAt}`,
+        choice,
+        identity: choice.kind === "debian" ? `debian ${choice.version}` : interpreterKey(choice, { strip }),
+        debianPython,
+        resolution,
+        packages,
+        shell,
+        strip,
+        ignoreScripts: config["ignore-scripts"] ?? [],
+        mtime: created,
+        user,
+        imports: [...new Set([...own.names, facts.program])].toSorted(),
+        compiler,
+        layerBudget: config["layer-budget"] ?? 60,
+      },
+      this.#services,
+    );
+    this.#checkImports({ intent, environment, start, importRoots, minor: choice.minor });
+    const health = chooseHealth({ intent, sources: code.sources, port: intent.port, shell });
+    const base = {
+      kind: "debian",
+      codename: archive.codename,
+      version: archive.version,
+      signedAt: archive.signedAt,
+      shell,
+      source: "apt configuration of this machine",
+    } as const;
+    const plan: ImagePlan = {
+      planVersion,
+      name: intent.name,
+      role: intent.role,
+      platform,
+      project: { name: project.name.value, version: project.version?.value },
+      python: {
+        version: choice.version,
+        kind: choice.kind,
+        layout: environment.layout,
+        identity: environment.layers.find((layer) => layer.record.kind === "python")?.record.diffId ?? "",
+        reason: choice.reason,
+        wanted: project.requiresPython,
+      },
+      base,
+      packages: environment.packages,
+      resolution: { source: resolution.source, locked: resolution.locked },
+      distributions: resolution.distributions.map(({ name, version, filename, sha256, source }) => ({
+        name,
+        version,
+        filename,
+        sha256,
+        source,
+      })),
+      files: placed.files,
+      withheld: project.withheld.map(({ path, reason, rule }) => ({ path, reason, rule })),
+      user: { value: user, source: config.uid || config.user ? "config" : "default" },
+      writable: (config.writable ?? []).map((folder) => join(workdir.value, folder)),
+      config: imageSettings({
+        project,
+        intent,
+        command,
+        workdir,
+        importRoots: placed.importRoots,
+        port: intent.port,
+        health,
+        base: `debian:${archive.codename}`,
+        user,
+      }),
+      options: { strip, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
+      budget: intent.settings.budget ? { value: parseSize(intent.settings.budget), source: "config" } : undefined,
+      notes: [
+        ...notes,
+        ...packageNotes,
+        ...environment.notes,
+        ...resolution.warnings.map((message): PlanNote => ({ level: "warning", message })),
+      ],
+    };
+    const inImage = new Map(placed.files.map((file) => [file.from, file.path]));
+    const reached = own.reached.map((file) => inImage.get(file)).filter((file): file is string => file !== undefined);
+    return { plan, environment, reached, compiler };
+  }
+
+  #choosePython(): ReturnType<typeof choosePython> {
+    const { project, platform, options } = this.#input;
+    const debian = async () => {
+      const { debianPythonVersion } = await import("../debian/python.ts");
+      const suite = options.suite ?? project.config.suite;
+      const own = await this.#archive(suite);
+      return debianOffers(own, (later) => this.#archive(later), debianPythonVersion);
+    };
+    return choosePython({ project, platform, flag: options.python, debian }, this.#services);
+  }
+
+  #archive(suite: string | undefined): Promise<DebianArchive> {
+    const key = suite ?? "";
+    const known = this.#archives.get(key);
+    if (known) return known;
+    const { store, fetcher, emit, refresh } = this.#services;
+    const opened = import("../debian/archive.ts").then(({ openDebianArchive }) =>
+      openDebianArchive({ store, fetcher, emit, platform: this.#input.platform, suite, refresh }),
+    );
+    this.#archives.set(key, opened);
+    return opened;
+  }
+
+  async #resolve(intent: ImageIntent, target: Target): Promise<Resolution> {
+    const { project, options } = this.#input;
+    const started = performance.now();
+    const resolution = await resolveDistributions(
+      {
+        project,
+        target,
+        extras: intent.extras.value,
+        groups: intent.groups.value,
+        requirements: intent.requirements?.value,
+        noBuild: options.noBuild,
+        refresh: this.#services.refresh,
+      },
+      this.#services,
+    );
+    const message = `${resolution.distributions.length} distributions from ${resolution.source}`;
+    this.#services.emit({
+      type: "stage",
+      image: intent.name,
+      stage: "resolve",
+      message,
+      seconds: (performance.now() - started) / 1000,
+    });
+    return resolution;
+  }
+
+  #checkImports({ intent, environment, start, importRoots, minor }: ImportCheck): void {
+    const { project, code } = this.#input;
+    const provided = new Set(environment.distributions.flatMap((each) => each.modules));
+    const allowed = new Set([...(project.config["allow-missing"] ?? []), ...(intent.settings["allow-missing"] ?? [])]);
+    const missing = missingImports(code, {
+      start,
+      importRoots,
+      python: minor,
+      provided: (module) =>
+        provided.has(module.split(".")[0] ?? module) ||
+        allowed.has(module) ||
+        allowed.has(module.split(".")[0] ?? module),
+    });
+    throwAll(importErrors(missing, { image: intent.name, start, project }));
+  }
+}
+
+interface ImportCheck {
+  intent: ImageIntent;
+  environment: Environment;
+  start: string[];
+  importRoots: string[];
+  minor: string;
+}
+
+function startModules(facts: ReturnType<typeof readCommand>, intent: ImageIntent): string[] {
+  if (facts.modules.length > 0) return facts.modules.filter((module) => module !== "__main__");
+  return intent.app ? [intent.app.module] : [];
+}
+
+/** The first server among the distributions runs an API that names no command. */
+function serverCommand(intent: ImageIntent, resolution: Resolution): Sourced<string[]> {
+  const { app } = intent;
+  if (!app) throw new Error(`the image ${intent.name} has neither a command nor an app`);
+  const port = String(intent.port?.value ?? 8000);
+  const target = `${app.module}:${app.attribute}`;
+  const source = `${app.file}:${app.line} is FastAPI()`;
+  const names = new Set(resolution.distributions.map(({ name }) => name));
+  if (names.has("uvicorn")) {
+    return {
+      value: ["uvicorn", target, ...(app.factory ? ["--factory"] : []), "--host", "0.0.0.0", "--port", port],
+      source,
+    };
+  }
+  if (names.has("hypercorn"))
+    return { value: ["hypercorn", app.factory ? `${target}()` : target, "--bind", `0.0.0.0:${port}`], source };
+  if (names.has("granian")) {
+    return {
+      value: [
+        "granian",
+        "--interface",
+        "asgi",
+        ...(app.factory ? ["--factory"] : []),
+        "--host",
+        "0.0.0.0",
+        "--port",
+        port,
+        target,
+      ],
+      source,
+    };
+  }
+  throw new SheafError("SHEAF_NO_SERVER", `the image "${intent.name}" has no ASGI server to run ${target} with`, {
+    details: [["looked for", `uvicorn, hypercorn, granian among ${names.size} distributions`]],
+    hint: [
+      "add uvicorn to the dependencies and write the lock again",
+      `or set [tool.sheaf.images.${intent.name}] command`,
+    ],
+  });
+}
+
+function chooseWorkdir({ settings, service, dockerfile }: ImageIntent): Sourced<string> {
+  if (settings.workdir) return { value: settings.workdir, source: "config" };
+  const told = service?.workdir ?? dockerfile?.workdir;
+  return told && /^\/[\w./-]+$/.test(told.value) ? told : { value: "/app", source: "default" };
+}
+
+/** Configured packages have to exist; those that a Dockerfile for another distribution names may not. */
+function wantedPackages(
+  intent: ImageIntent,
+  archive: DebianArchive,
+): { packages: Map<string, string>; notes: PlanNote[] } {
+  const packages = new Map<string, string>();
+  const notes: PlanNote[] = [];
+  for (const { value, source } of intent.packages) {
+    if (source === "config" || archive.find(value)) packages.set(value, source);
+    else
+      notes.push({
+        level: "warning",
+        message: `${value} (${source}) is not in ${archive.codename} and left out`,
+        hint: "name its replacement in [tool.sheaf] packages",
+      });
+  }
+  return { packages, notes };
+}
+
+async function debianParts(archive: DebianArchive, choice: InterpreterChoice) {
+  const { debianPythonPackages } = await import("../debian/python.ts");
+  const parts = debianPythonPackages(archive, choice.minor);
+  if (!parts) throw new Error(`${archive.codename} offered Python ${choice.minor} and has no packages of it`);
+  return parts;
+}
+
+function glibcOf(archive: DebianArchive): [number, number] {
+  const [, major = "2", minor = "31"] = archive.find("libc6")?.version.match(/^(\d+)\.(\d+)/) ?? [];
+  return [Number(major), Number(minor)];
+}
+
+function join(workdir: string, folder: string): string {
+  return `${workdir}/${folder}`.replaceAll(/\/+/g, "/").replace(/^\//, "").replace(/\/$/, "");
+}

@@ -1,0 +1,34 @@
+import type { PlanOptions } from "./plan-images.ts";
+import { planTargets } from "./plan-images.ts";
+import { lockProject } from "../resolve/lock.ts";
+import type { PlanServices } from "./services.ts";
+
+export interface PlannedLock {
+  image: string;
+  /** The repository. */
+  root: string;
+  text: string;
+  /** Path from the root that the lock suggests. */
+  file?: string;
+}
+
+/** The resolution of each image as requirements with hashes, for every Python and platform that its files serve. */
+export async function planLock(options: PlanOptions, services: PlanServices): Promise<PlannedLock[]> {
+  const { project, targets } = await planTargets(options, services);
+  const locks: PlannedLock[] = [];
+  for (const { intent, target } of targets) {
+    const { text, file } = await lockProject(
+      {
+        project,
+        target,
+        extras: intent.extras.value,
+        groups: intent.groups.value,
+        requirements: intent.requirements?.value,
+        refresh: services.refresh,
+      },
+      services,
+    );
+    locks.push({ image: intent.name, root: project.root, text, file: intent.requirements?.value[0] ?? file });
+  }
+  return locks;
+}

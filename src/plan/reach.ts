@@ -1,0 +1,81 @@
+import { reachModules } from "../bytecode/reach.ts";
+import { compileModules, type OwnerBytecode } from "../ingest/bytecode.ts";
+import { ImportNames } from "../ingest/imports.ts";
+import {
+  type FoundModule,
+  indexModules,
+  type ModuleOwner,
+  standardLibraryOwner,
+  wheelOwner,
+} from "../ingest/python-modules.ts";
+import type { InterpreterChoice } from "../interpreter/choose.ts";
+import type { Gathered } from "./gather.ts";
+import type { PlanServices } from "./services.ts";
+
+export interface ReachRequest {
+  gathered: Gathered;
+  choice: InterpreterChoice;
+  /** Dotted names that the project's code and its start command name. */
+  start: string[];
+  /** Interpreter of this machine with the image's minor. */
+  python: string;
+  mtime: number;
+}
+
+/** Every start imports these before any module of the project. */
+const atEveryStart = [
+  "site",
+  "encodings",
+  "encodings.utf_8",
+  "encodings.idna",
+  "importlib",
+  "runpy",
+  "codecs",
+  "io",
+  "os",
+  "abc",
+  "stat",
+];
+
+/**
+ * Compiles the modules that the start may reach, over all imports of all distributions and the standard library.
+ * @returns bytecode by the owner's name
+ */
+export async function compileReached(
+  request: ReachRequest,
+  services: PlanServices,
+): Promise<Map<string, OwnerBytecode>> {
+  const { gathered, choice } = request;
+  const owners: ModuleOwner[] = [];
+  if (gathered.interpreter && choice.prefix !== undefined) {
+    owners.push(standardLibraryOwner(gathered.interpreter, choice.prefix, services.store));
+  }
+  for (const wheel of gathered.wheels) owners.push(wheelOwner(wheel, gathered.layout, services.store));
+  const wanted = reach(indexModules(owners), [...atEveryStart, ...request.start], new ImportNames(services.store));
+  const { cacheTag } = gathered.layout;
+  const compiled = await compileModules(
+    { wanted, python: request.python, minor: choice.minor, cacheTag, mtime: request.mtime },
+    services.store,
+  );
+  return new Map([...compiled].map(([owner, bytecode]) => [owner.name, bytecode]));
+}
+
+function reach(modules: Map<string, FoundModule>, start: string[], names: ImportNames): Map<ModuleOwner, string[]> {
+  const byPath = new Map<string, { found: FoundModule; module: string }>();
+  for (const [module, found] of modules) byPath.set(found.path, { found, module });
+  const paths = reachModules({
+    start,
+    find: (module) => modules.get(module),
+    imports: (path) => {
+      const known = byPath.get(path);
+      return { modules: known ? names.of(known.found, known.module) : [] };
+    },
+  });
+  names.save();
+  const wanted = new Map<ModuleOwner, string[]>();
+  for (const path of paths) {
+    const owner = byPath.get(path)?.found.owner;
+    if (owner) wanted.set(owner, [...(wanted.get(owner) ?? []), path]);
+  }
+  return wanted;
+}

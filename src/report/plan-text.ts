@@ -1,0 +1,113 @@
+import { platformName } from "../platform.ts";
+import type { ImagePlan } from "../plan/image-plan.ts";
+import type { Sourced } from "../project/project.ts";
+import { alignColumns, formatBytes, plural, printable, shorten, type Style } from "./text.ts";
+
+/** A plan with its figures, as `sheaf plan` shows it. */
+export interface PlanView {
+  plan: ImagePlan;
+  size: { compressed: number; unpacked: number };
+}
+
+/** Every value with where it came from, an image at a time. */
+export function planText(
+  project: { name: string; version?: string },
+  images: PlanView[],
+  { style, width }: { style: Style; width: number },
+): string {
+  const platforms = [...new Set(images.map(({ plan }) => platformName(plan.platform)))].join(", ");
+  const title = [
+    `${style.bold(project.name)}${project.version ? ` ${project.version}` : ""}`,
+    platforms,
+    plural(images.length, "image"),
+  ];
+  return [
+    title.join(" · "),
+    "",
+    ...images.flatMap((view) => [...imageLines(view, style, width), ""]),
+    style.dim("Every value can be set in [tool.sheaf]: sheaf init writes it out."),
+  ].join("\n");
+}
+
+function imageLines({ plan, size }: PlanView, style: Style, width: number): string[] {
+  const { config } = plan;
+  const rows: Row[] = [
+    ["python", plan.python.version, plan.python.reason],
+    [
+      "base",
+      baseText(plan),
+      plan.base.kind === "debian" ? `${plan.base.source}, signed ${plan.base.signedAt.slice(0, 10)}` : plan.base.source,
+    ],
+    [
+      "packages",
+      String(plan.distributions.length),
+      `${plan.resolution.source}${plan.resolution.locked ? ", hashes checked" : ", not locked: sheaf lock"}`,
+    ],
+    ...plan.distributions
+      .filter((each) => each.built)
+      .map((each): Row => ["built here", `${each.name} ${each.version}`, "has no wheel for this platform"]),
+    ...plan.packages
+      .filter((each) => !/^(base$|dependency)/.test(each.reason) && !each.reason.includes("python3."))
+      .map((each): Row => ["native", each.name, each.reason]),
+    ["files", `${plan.files.length} in ${config.workdir.value}`, filesText(plan)],
+    ["user", `${plan.user.value.uid} ${plan.user.value.name}`, plan.user.source],
+    ["workdir", config.workdir.value, config.workdir.source],
+    ...config.ports.map((port): Row => ["port", String(port.value), port.source]),
+    ["health", config.health ? healthText(config.health) : "none", config.health?.source ?? "config"],
+    ...Object.entries(config.env)
+      .filter(([, { source }]) => source !== "default")
+      .map(([name, { value, source }]): Row => ["env", `${name}=${value}`, source]),
+    [
+      "bytecode",
+      plan.options.bytecode.compiled ? "modules that the start reaches" : "left out",
+      plan.options.bytecode.compiled ? plan.options.bytecode.by : plan.options.bytecode.reason,
+    ],
+    [
+      "size",
+      `${formatBytes(size.unpacked)} unpacked, ${formatBytes(size.compressed)} compressed`,
+      plan.budget ? `budget ${formatBytes(plan.budget.value)}` : "",
+    ],
+  ];
+  const head = `${style.bold(plan.name.padEnd(9))} ${printable(config.command.value.join(" "))}`;
+  const limit = Math.max(24, Math.floor((width - 16) / 2));
+  const body = alignColumns(
+    rows.map(([label, value, source]) => [
+      `  ${style.dim(label)}`,
+      shorten(printable(value), limit),
+      style.dim(printable(source)),
+    ]),
+  );
+  const notes = plan.notes.flatMap((note) => [
+    `  ${note.level === "warning" ? style.yellow("warning") : style.cyan("note")}  ${printable(note.message)}`,
+    ...(note.hint ? [`           ${style.dim(printable(note.hint))}`] : []),
+  ]);
+  return [head, `${" ".repeat(10)}${style.dim(config.command.source)}`, ...body, ...notes];
+}
+
+type Row = [label: string, value: string, source: string];
+
+function baseText(plan: ImagePlan): string {
+  if (plan.base.kind === "image") return plan.base.reference;
+  const bytes = plan.packages.reduce((sum, each) => sum + each.installedSize, 0);
+  return `Debian ${plan.base.version}, ${plural(plan.packages.length, "package")}, ${formatBytes(bytes)}`;
+}
+
+function filesText(plan: ImagePlan): string {
+  const secrets = plan.withheld.filter((each) => each.reason === "secret");
+  const folders = [
+    ...new Set(plan.files.flatMap((file) => (file.from?.includes("/") ? [`${file.from.split("/")[0]}/`] : []))),
+  ];
+  const kept =
+    secrets.length > 0
+      ? `${plural(secrets.length, "secret")} kept out: ${secrets
+          .slice(0, 3)
+          .map((each) => each.path)
+          .join(", ")}`
+      : "";
+  return [folders.slice(0, 5).join(" "), kept].filter(Boolean).join(" · ");
+}
+
+function healthText(health: Sourced<{ url?: string; test: string[]; interval: number }>): string {
+  const { url, test, interval } = health.value;
+  return `${url ? `${test[0]} ${new URL(url).pathname}` : (test[0] ?? "")} every ${interval}s`;
+}

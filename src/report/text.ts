@@ -1,0 +1,74 @@
+/** Terminal styling: colour marks, never carries, meaning. */
+export interface Style {
+  bold(text: string): string;
+  dim(text: string): string;
+  red(text: string): string;
+  green(text: string): string;
+  yellow(text: string): string;
+  cyan(text: string): string;
+}
+
+/** Styles for a stream: none when it is not a terminal, NO_COLOR is set, or TERM is dumb; FORCE_COLOR asks for them. */
+export function styleFor(stream: { isTTY?: boolean }, environment: NodeJS.ProcessEnv = process.env): Style {
+  const forced = environment["FORCE_COLOR"] !== undefined && environment["FORCE_COLOR"] !== "0";
+  const wanted = !environment["NO_COLOR"] && environment["TERM"] !== "dumb" && (forced || stream.isTTY === true);
+  const paint = (open: number, close: number) => (text: string) =>
+    wanted ? `\u001b[${open}m${text}\u001b[${close}m` : text;
+  return {
+    bold: paint(1, 22),
+    dim: paint(2, 22),
+    red: paint(31, 39),
+    green: paint(32, 39),
+    yellow: paint(33, 39),
+    cyan: paint(36, 39),
+  };
+}
+
+/** Decimal units, as registries and `docker images` use them: `154 MB`, `0.4 MB`, `812 B`. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 100_000) return `${(bytes / 1000).toFixed(bytes < 10_000 ? 1 : 0)} kB`;
+  if (bytes < 10_000_000) return `${(bytes / 1e6).toFixed(1)} MB`;
+  if (bytes < 1e9) return `${Math.round(bytes / 1e6)} MB`;
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+export function formatSeconds(seconds: number): string {
+  return seconds < 10 ? `${seconds.toFixed(2)} s` : `${seconds.toFixed(0)} s`;
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** Cuts with an ellipsis so that a line of a table stays one line. */
+export function shorten(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(1, width - 1))}…`;
+}
+
+/** Takes control characters out of text that comes from files, archives and servers. */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what has to go
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\uFFFD");
+}
+
+/** Columns aligned by their widest cell; `right` names the columns that hold figures. */
+export function alignColumns(rows: string[][], right: readonly number[] = []): string[] {
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, visibleLength(cell));
+  return rows.map((row) =>
+    row
+      .map((cell, index) => {
+        const pad = " ".repeat(Math.max(0, (widths[index] ?? 0) - visibleLength(cell)));
+        return right.includes(index) ? pad + cell : cell + pad;
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+export function visibleLength(text: string): number {
+  // oxlint-disable-next-line no-control-regex -- the escapes that Style writes
+  return text.replaceAll(/\u001b\[\d+m/g, "").length;
+}

@@ -1,0 +1,126 @@
+import * as os from "node:os";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+
+import { SheafError } from "../errors.ts";
+import type { Outcome, TaskInput, TaskName, TaskOutput, Tasks } from "./tasks.ts";
+
+/**
+ * Runs tasks on threads. A thread is started when there is work that no other has time for, and lives until `close`.
+ * With size 0, or from sources, where no bundled worker stands beside this module, tasks run here: same results, one core.
+ */
+export interface WorkerPool {
+  run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>>;
+  close(): Promise<void>;
+}
+
+export interface WorkerPoolOptions {
+  tasks: Tasks;
+  /** Threads; SHEAF_WORKERS or the number of cores unless given. */
+  size?: number;
+}
+
+export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
+  const size = options.size ?? sizeFromEnvironment() ?? os.availableParallelism();
+  const script = workerScript();
+  return size > 0 && script ? new ThreadPool(script, Math.min(size, 16)) : new InlinePool(options.tasks);
+}
+
+class InlinePool implements WorkerPool {
+  readonly #tasks: Tasks;
+
+  constructor(tasks: Tasks) {
+    this.#tasks = tasks;
+  }
+
+  async run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
+    const task = this.#tasks[name] as (input: TaskInput<Name>) => Promise<TaskOutput<Name>>;
+    return task(input);
+  }
+
+  async close(): Promise<void> {}
+}
+
+interface Job {
+  name: TaskName;
+  input: unknown;
+  resolve: (value: never) => void;
+  reject: (error: unknown) => void;
+}
+
+class ThreadPool implements WorkerPool {
+  readonly #script: string;
+  readonly #size: number;
+  readonly #waiting: Job[] = [];
+  readonly #idle: Worker[] = [];
+  readonly #busy = new Map<Worker, Job>();
+  #closed = false;
+
+  constructor(script: string, size: number) {
+    this.#script = script;
+    this.#size = size;
+  }
+
+  run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
+    return new Promise<TaskOutput<Name>>((resolve, reject) => {
+      if (this.#closed) return reject(new Error("the worker pool is closed"));
+      this.#waiting.push({ name, input, resolve, reject });
+      this.#next();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const closed = new Error("the worker pool was closed");
+    for (const job of this.#waiting.splice(0)) job.reject(closed);
+    await Promise.all([...this.#idle, ...this.#busy.keys()].map((worker) => worker.terminate()));
+  }
+
+  #next(): void {
+    if (this.#waiting.length === 0) return;
+    const worker = this.#idle.pop() ?? (this.#busy.size < this.#size ? this.#start() : undefined);
+    const job = worker && this.#waiting.shift();
+    if (!worker || !job) return;
+    this.#busy.set(worker, job);
+    worker.ref();
+    worker.postMessage({ name: job.name, input: job.input });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#script);
+    worker.on("message", (outcome: Outcome) => {
+      const job = this.#busy.get(worker);
+      this.#busy.delete(worker);
+      this.#idle.push(worker);
+      worker.unref();
+      if (outcome.ok) job?.resolve(outcome.value as never);
+      else job?.reject(reviveError(outcome.error));
+      this.#next();
+    });
+    worker.on("error", (error) => {
+      this.#busy.get(worker)?.reject(error);
+      this.#busy.delete(worker);
+      this.#next();
+    });
+    return worker;
+  }
+}
+
+/** Errors lose their class between threads: a SheafError is made anew from its parts. */
+function reviveError(error: Extract<Outcome, { ok: false }>["error"]): Error {
+  if (!error.sheaf) return Object.assign(new Error(error.message), { stack: error.stack });
+  const { code, hints, details, exitCode } = error.sheaf;
+  return new SheafError(code as `SHEAF_${string}`, error.message, { hint: hints, details, exitCode });
+}
+
+function sizeFromEnvironment(): number | undefined {
+  const text = process.env["SHEAF_WORKERS"];
+  return text && /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
+/** dist/worker.js, seen from whichever bundled file this module ended up in. */
+function workerScript(): string | undefined {
+  const here = import.meta.url;
+  if (here.endsWith(".ts")) return undefined;
+  return fileURLToPath(new URL(here.includes("/chunks/") ? "../worker.js" : "./worker.js", here));
+}
