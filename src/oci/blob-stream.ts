@@ -22,6 +22,11 @@ export async function* readParts(store: Store, parts: readonly Digest[]): AsyncG
   }
 }
 
+/** @throws SheafError SHEAF_DAMAGED as readParts */
+export async function verifyParts(store: Store, parts: readonly Digest[]): Promise<void> {
+  for await (const chunk of readParts(store, parts)) void chunk;
+}
+
 const readSize = 512 * 1024;
 
 async function* readPart(store: Store, part: Digest): AsyncGenerator<Uint8Array, void, void> {

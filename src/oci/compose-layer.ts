@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 
 import { decompressStream } from "../archive/decompress.ts";
 import { directoriesSegment, segmentEnd } from "../archive/segment.ts";
+import { SheafError } from "../errors.ts";
 import type { DirectoryEntry } from "../filesystem/entry.ts";
 import type { Digest, Store } from "../store/store.ts";
 import { sha256 } from "../store/store.ts";
-import { readParts } from "./blob-stream.ts";
+import { readParts, verifyParts } from "./blob-stream.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { Layer } from "./image.ts";
 import { mediaTypes } from "./types.ts";
@@ -68,7 +69,7 @@ export async function composeLayer(store: Store, input: LayerInput): Promise<Lay
 export function layerFromRecord(store: Store, record: LayerRecord): Layer {
   const { digest, diffId, size, unpackedSize, kind, createdBy, parts } = record;
   const compressed = () => readParts(store, parts);
-  const uncompressed = () => decompressStream(compressed(), "gzip");
+  const uncompressed = () => unpackParts(store, parts, compressed());
   return {
     digest,
     diffId,
@@ -106,7 +107,7 @@ async function measure(store: Store, parts: Digest[]): Promise<Measured> {
       yield chunk;
     }
   };
-  for await (const chunk of decompressStream(hashed(), "gzip")) {
+  for await (const chunk of unpackParts(store, parts, hashed())) {
     archive.update(chunk);
     unpackedSize += chunk.length;
   }
@@ -117,4 +118,18 @@ async function measure(store: Store, parts: Digest[]): Promise<Measured> {
     unpackedSize,
     parts,
   };
+}
+
+/** A decoder stumbles over damage before the part that has it is hashed to its end: the part is what the caller must know. */
+async function* unpackParts(
+  store: Store,
+  parts: readonly Digest[],
+  compressed: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* decompressStream(compressed, "gzip");
+  } catch (error) {
+    if (error instanceof SheafError && error.code === "SHEAF_COMPRESSION") await verifyParts(store, parts);
+    throw error;
+  }
 }
