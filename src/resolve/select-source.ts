@@ -56,9 +56,12 @@ export function selectSource(facts: SelectionFacts): DependencySource {
 
 /** Locks of the folder nearest to the project; a workspace's lock may lie above it. */
 function nearestOf(files: DependencyFile[]): DependencyFile[] {
-  const depth = (file: DependencyFile) => file.file.split("/").length;
-  const deepest = Math.max(...files.map(depth), 0);
-  return files.filter((file) => depth(file) === deepest);
+  const deepest = Math.max(...files.map(depthOf), 0);
+  return files.filter((file) => depthOf(file) === deepest);
+}
+
+function depthOf(file: DependencyFile): number {
+  return file.file.split("/").length;
 }
 
 function severalLocks(locks: DependencyFile[]): SheafError {

@@ -121,10 +121,11 @@ function readAttributes(attributes: string): Map<string, string> {
 const entities: Record<string, string | undefined> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 
 function unescape(value: string): string {
-  return value.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]+));/gi, (all, decimal, hex, name: string) => {
-    const code = decimal ? Number(decimal) : hex ? Number.parseInt(String(hex), 16) : undefined;
-    if (code !== undefined) return code <= 0x10ffff ? String.fromCodePoint(code) : all;
-    return entities[name?.toLowerCase()] ?? all;
+  return value.replace(/&(#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]+);/gi, (all, entity: string) => {
+    if (!entity.startsWith("#")) return entities[entity.toLowerCase()] ?? all;
+    const hex = /^#x/i.test(entity);
+    const code = Number.parseInt(entity.slice(hex ? 2 : 1), hex ? 16 : 10);
+    return code <= 0x10ffff ? String.fromCodePoint(code) : all;
   });
 }
 

@@ -43,7 +43,7 @@ function platformTags(target: Target): string[] {
   // PEP 600: glibc 2.5 is the oldest for x86_64, 2.17 for the architectures that came later.
   const oldest = machine === "x86_64" ? 5 : 17;
   const tags: string[] = [];
-  for (let minor = newest; major === 2 && minor >= oldest; minor--) {
+  for (let minor = major === 2 ? newest : -1; minor >= oldest; minor--) {
     tags.push(`manylinux_2_${minor}_${machine}`);
     const legacy = legacyNames[`2.${minor}`];
     if (legacy) tags.push(`${legacy}_${machine}`);

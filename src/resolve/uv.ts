@@ -9,7 +9,7 @@ import { normalizeName } from "../wheel/filename.ts";
 import { splitCredentials } from "./credentials.ts";
 import { findUv, type Uv } from "./find-uv.ts";
 import type { IndexSettings } from "./index-config.ts";
-import { readPylock } from "./locks/pylock.ts";
+import { readPylockPackages } from "./locks/pylock.ts";
 import type { LockReading } from "./pins.ts";
 import type { ReadContext } from "./read-pins.ts";
 import { logicalLines, viaOf } from "./requirements.ts";
@@ -49,10 +49,10 @@ export async function resolveWithUv(job: UvJob, context: ReadContext): Promise<L
     store.writeRecord("uv-compile", key, compiled);
   }
   const source = `resolved by uv ${compiled.version}`;
-  const reading = readPylock(compiled.pylock, {
+  const reading = readPylockPackages(compiled.pylock, {
     file: "pylock.toml",
     inputs: context.inputs,
-    project: { ...request.project, directory: "\0none" },
+    project: request.project,
     target: request.target,
     extras: [],
     groups: [],
@@ -189,15 +189,14 @@ function translate(error: unknown, job: UvJob): unknown {
   if (!(error instanceof UvFailure)) return error;
   const lines = error.message
     .split("\n")
-    .map((line) => line.replace(/^\s*(?:error:|×|╰─▶|├─▶|│)\s*/u, "").trim())
-    .filter((line) => line !== "" && !/^warning:/.test(line));
-  const request = job.request;
+    .map((line) => line.replace(/^\s*(?:error:|×|╰─▶|├─▶|│)?\s*(?:cause:)?\s*/u, "").trim())
+    .filter((line) => line !== "" && !line.startsWith("warning:"));
   return new SheafError(
     "SHEAF_UV",
-    `uv can't resolve ${job.inputs.join(", ")} for Python ${request.target.python}: ${lines[0] ?? ""}`,
+    `uv can't resolve ${job.inputs.join(", ")} for Python ${job.request.target.python}`,
     {
-      details: lines.slice(1, 12).map((line): [string, string] => ["uv", line]),
-      hint: "loosen or mend the requirement that uv names; uv pip compile shows the same",
+      details: lines.slice(0, 12).map((line): [string, string] => ["uv says", line]),
+      hint: "mend the requirement that uv names",
       cause: error,
     },
   );

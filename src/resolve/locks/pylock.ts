@@ -20,6 +20,12 @@ import { outsideError } from "./outside.ts";
  * @throws SheafError SHEAF_LOCK, SHEAF_PYTHON, SHEAF_SOURCE, SHEAF_UNKNOWN_EXTRA, SHEAF_UNKNOWN_GROUP
  */
 export function readPylock(content: string, context: LockContext): LockReading {
+  const reading = readPylockPackages(content, context);
+  return { ...reading, warnings: [...reading.warnings, ...stalenessWarnings(context, reading)] };
+}
+
+/** The same without a look at the project's pyproject.toml: for what a resolver has just written. */
+export function readPylockPackages(content: string, context: LockContext): LockReading {
   const lock = parseToml(content, context.file);
   checkHeader(lock, context);
   const groups = context.groups.length > 0 ? context.groups : texts(lock["default-groups"]);
@@ -43,7 +49,7 @@ export function readPylock(content: string, context: LockContext): LockReading {
     locked: pins.every((pin) => pin.files.length > 0 && pin.files.every((file) => file.sha256 !== undefined)),
     pins: mergePins(pins),
     localPackages,
-    warnings: stalenessWarnings(context, chosen),
+    warnings: [],
   };
 }
 
@@ -166,9 +172,9 @@ function refuseTwins(pins: Pin[], file: string): void {
 }
 
 /** pylock.toml keeps no copy of what was asked for, so only a missing name can be told. */
-function stalenessWarnings(context: LockContext, chosen: TomlTable[]): string[] {
+function stalenessWarnings(context: LockContext, reading: LockReading): string[] {
   const pyproject = readPyproject(context.inputs, context.project.directory);
-  const locked = new Set(chosen.map((item) => normalizeName(text(item["name"]) ?? "")));
+  const locked = new Set([...reading.pins, ...reading.localPackages].map((item) => item.name));
   const environment = markerEnvironment(context.target);
   const missing = (pyproject?.dependencies ?? []).filter(
     ({ name, marker }) => !locked.has(name) && (!marker || evaluateMarker(marker, environment)),
