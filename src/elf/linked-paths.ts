@@ -5,6 +5,10 @@ export class LinkedPaths {
 
   constructor(links: { path: string; target: string }[]) {
     this.#links = new Map(links.map(({ path, target }) => [path, target]));
+    // Packages may name a link through another one: lib/libz.so.1 where lib leads to usr/lib.
+    const behindLinks = links.map(({ path, target }): [string, string] => [this.#realPathOf(path), target]);
+    this.#cache.clear();
+    for (const [path, target] of behindLinks) this.#links.set(path, target);
   }
 
   /** @returns the path without links, from the root without a leading slash; undefined for loops */
@@ -13,6 +17,12 @@ export class LinkedPaths {
     const resolved = this.#walk(path);
     this.#cache.set(path, resolved);
     return resolved;
+  }
+
+  /** A link's own path with its folder resolved. */
+  #realPathOf(path: string): string {
+    const slash = path.lastIndexOf("/");
+    return slash < 0 ? path : `${this.resolve(path.slice(0, slash)) ?? path.slice(0, slash)}/${path.slice(slash + 1)}`;
   }
 
   #walk(path: string): string | undefined {

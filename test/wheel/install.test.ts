@@ -220,8 +220,8 @@ describe("installWheel and RECORD", () => {
 
   it("refuses a wheel without one, and one that contradicts itself", () => {
     expect(errorOf({ record: () => undefined }).code).toBe("SHEAF_WHEEL_RECORD");
-    const twice = (rows: string[]) => [...rows, recordRow("demo-1.0.dist-info/WHEEL", Buffer.from("other"))];
-    expect(errorOf({ record: twice }).message).toContain("two different rows");
+    const other = recordRow("demo-1.0.dist-info/WHEEL", Buffer.from("other"));
+    expect(errorOf({ record: (rows) => [...rows, other] }).message).toContain("two different rows");
   });
 
   it("installs files that it does not know and forgets rows without a file, with a note, as pip does", () => {

@@ -1,0 +1,145 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { elfFacts } from "../../src/elf/facts.ts";
+import { readElf, sectionFlags, sectionTypes } from "../../src/elf/read.ts";
+import { stripElf } from "../../src/elf/strip.ts";
+import { buildElf } from "./build-elf.ts";
+import type { ElfSpec } from "./build-elf.ts";
+import { has, sharedObjects } from "./oracles.ts";
+
+describe("stripElf", () => {
+  const forms: ElfSpec[] = [
+    { class: 64, littleEndian: true },
+    { class: 64, littleEndian: false },
+    { class: 32, littleEndian: true },
+    { class: 32, littleEndian: false },
+    { type: "exec" },
+  ];
+  it.each(forms)("drops symbols and debug sections in the form %j", (form) => {
+    const bytes = buildElf({ soname: "libx.so", needed: ["libc.so.6"], debug: 5000, ...form });
+    const stripped = stripElf(bytes) ?? new Uint8Array();
+    expect(bytes.length - stripped.length).toBeGreaterThan(5000);
+    expect(readElf(stripped)?.sections.map(({ name }) => name)).toEqual(["", ".dynstr", ".dynamic", ".shstrtab"]);
+    expect(elfFacts(stripped)).toEqual(elfFacts(bytes));
+    expectSameImage(stripped, bytes);
+    expect(stripElf(stripped)).toBeUndefined();
+  });
+
+  it("keeps the content of sections that it does not know", () => {
+    const bytes = buildElf({
+      debug: 5000,
+      notes: { ".comment": "GCC 12", ".rustc": "crate metadata", ".gnu_debuglink": "x" },
+    });
+    const stripped = readElf(stripElf(bytes) ?? new Uint8Array());
+    expect(stripped?.sections.map(({ name }) => name)).toEqual(["", ".dynstr", ".dynamic", ".rustc", ".shstrtab"]);
+    const kept = stripped?.sections.find(({ name }) => name === ".rustc");
+    const content = stripped?.view.bytes.subarray(kept?.offset, (kept?.offset ?? 0) + (kept?.size ?? 0));
+    expect(Buffer.from(content ?? []).toString()).toBe("crate metadata");
+  });
+
+  it.each<[string, Uint8Array]>([
+    ["what is not ELF", Buffer.from("#!/bin/sh\n")],
+    ["relocatable objects, which need their symbols", buildElf({ type: "rel", debug: 5000 })],
+    ["static archives", Buffer.from("!<arch>\n")],
+    ["files without sections", buildElf({ debug: 5000, sections: false })],
+    ["files without anything to drop", buildElf({ needed: ["libc.so.6"] })],
+    [
+      "files with data appended, which is found by its offset",
+      Buffer.concat([buildElf({ debug: 5000 }), Buffer.from("payload")]),
+    ],
+  ])("leaves %s whole", (_, bytes) => {
+    expect(stripElf(bytes)).toBeUndefined();
+  });
+
+  it("leaves whole what hides data between its sections", () => {
+    const bytes = Buffer.from(buildElf({ debug: 5001 }));
+    const debug = readElf(bytes)?.sections.find(({ name }) => name === ".debug_info");
+    bytes[(debug?.offset ?? 0) + 5001] = 1;
+    expect(stripElf(bytes)).toBeUndefined();
+  });
+});
+
+describe("stripElf on real libraries", () => {
+  let folder = "";
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "sheaf-strip-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.skipIf(!has("gcc") || !has("strip") || !has("readelf"))(
+    "wins what strip --strip-unneeded does, and the library still works (skipped without gcc and binutils)",
+    () => {
+      const library = join(folder, "libx.so");
+      writeFileSync(
+        join(folder, "x.c"),
+        `static int hidden(int a) { return a * 2; }\nint twice(int a) { return hidden(a); }\n`,
+      );
+      writeFileSync(join(folder, "main.c"), `int twice(int);\nint main(void) { return twice(21) == 42 ? 0 : 1; }\n`);
+      const gcc = (...args: string[]) => execFileSync("gcc", ["-g3", ...args], { cwd: folder, stdio: "pipe" });
+      gcc("-shared", "-fPIC", "-Wl,-soname,libx.so", "-o", "libx.so", "x.c");
+      gcc("-o", "main", "main.c", "-L.", "-lx", "-Wl,-rpath,$ORIGIN");
+      for (const name of ["libx.so", "main"]) {
+        const original = readFileSync(join(folder, name));
+        execFileSync("strip", ["--strip-unneeded", "-R", ".comment", "-o", join(folder, "gnu"), join(folder, name)]);
+        const stripped = stripElf(original) ?? original;
+        expect(stripped.length).toBeLessThanOrEqual(readFileSync(join(folder, "gnu")).length * 1.02 + 512);
+        expectSameImage(stripped, original);
+        const before = loaderView(join(folder, name));
+        writeFileSync(join(folder, name), stripped);
+        expect(loaderView(join(folder, name))).toBe(before);
+      }
+      execFileSync(join(folder, "main"), { env: {} });
+      expect(
+        execFileSync("readelf", ["-WS", library], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }),
+      ).not.toContain(".symtab");
+    },
+  );
+
+  it.skipIf(!has("readelf"))(
+    "leaves what loaders see of this machine's libraries alone (skipped without readelf)",
+    () => {
+      for (const file of sharedObjects(12)) {
+        const original = readFileSync(file);
+        const stripped = stripElf(original);
+        if (!stripped) continue;
+        expectSameImage(stripped, original);
+        const copy = join(folder, "copy");
+        writeFileSync(copy, stripped);
+        expect(loaderView(copy), file).toBe(loaderView(file));
+      }
+    },
+  );
+});
+
+/** Program headers, dynamic section and dynamic symbols as readelf prints them. */
+function loaderView(file: string): string {
+  const text = execFileSync("readelf", ["-W", "-l", "-d", "--dyn-syms", file], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+  });
+  return text.replaceAll(file, "");
+}
+
+/** Every byte that a program header covers is where it was, but for the header's pointer to the section table. */
+function expectSameImage(stripped: Uint8Array, original: Uint8Array): void {
+  const [after, before] = [readElf(stripped), readElf(original)];
+  if (!after || !before) throw new Error("not an ELF file");
+  expect(after.segments).toEqual(before.segments);
+  const wide = before.view.class === 64;
+  const masked = (bytes: Uint8Array): Buffer => {
+    const copy = Buffer.from(bytes);
+    copy.fill(0, wide ? 40 : 32, wide ? 48 : 36);
+    return copy.fill(0, wide ? 58 : 46, wide ? 64 : 52);
+  };
+  const [now, then] = [masked(stripped), masked(original)];
+  for (const { offset, fileSize } of before.segments) {
+    expect(now.subarray(offset, offset + fileSize).equals(then.subarray(offset, offset + fileSize))).toBe(true);
+  }
+  for (const section of after.sections) {
+    if ((section.flags & sectionFlags.alloc) === 0 || section.type === sectionTypes.null) continue;
+    expect(section).toEqual(before.sections[section.index]);
+  }
+}
