@@ -3,7 +3,8 @@ import type { Emit } from "../events.ts";
 import type { Image } from "../oci/image.ts";
 import { hostPlatform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
-import { enterNamespaces, type ExecResult } from "./exec.ts";
+import type { Running } from "./engine.ts";
+import { enterNamespaces } from "./exec.ts";
 import { parseHealthcheck, type HealthStatus } from "./health.ts";
 import { monitorHealth } from "./health-monitor.ts";
 import { findImageUser, homeOf } from "./image-accounts.ts";
@@ -34,23 +35,8 @@ export interface DaemonlessOptions {
   onHealth?: (status: HealthStatus) => void;
 }
 
-/** An image that runs as processes of this one. It ends at the latest when this process does. */
-export interface RunningImage {
-  /** PID of the image's PID 1, as this machine sees it. */
-  readonly pid: number;
-  readonly ports: PortMapping[];
-  /** Milliseconds from the call to the start of the image's command. */
-  readonly startMs: number;
-  readonly health: HealthStatus;
-  /** The exit code, 128 + n for death by signal n. Settles once everything has been torn down. */
-  readonly exited: Promise<number>;
-  /** Sends the signal (the image's StopSignal unless given) and, after the grace period, SIGKILL. */
-  stop(signal?: NodeJS.Signals, graceMs?: number): Promise<number>;
-  /** Passes a signal on to the image's PID 1. */
-  signal(signal: NodeJS.Signals): void;
-  /** Runs a command in the image's namespaces, as its user. */
-  exec(command: string[], options?: { timeoutMs?: number }): Promise<ExecResult>;
-}
+/** An image that runs as processes of this one: it ends at the latest when this process does. */
+export type RunningImage = Running;
 
 /**
  * Runs an image without an engine, without root: user namespaces by util-linux's unshare, the image's uid and gid, no capabilities, the
@@ -132,7 +118,7 @@ interface Supervised {
 function supervise({ image, contained, environment, workdir, forwards, options, startMs }: Supervised): RunningImage {
   const runtime = image.config.config ?? {};
   const exec: RunningImage["exec"] = (command, { timeoutMs } = {}) =>
-    enterNamespaces({ pid: contained.pid, holderPid: contained.holderPid, command, environment, workdir, timeoutMs });
+    enterNamespaces({ ...contained, command, environment, workdir, timeoutMs });
   const check = parseHealthcheck(runtime.Healthcheck, runtime.Shell);
   const monitor =
     check &&

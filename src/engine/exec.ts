@@ -16,6 +16,7 @@ export interface EnterOptions {
   /** From NamespaceProcess. */
   pid: number;
   holderPid: number;
+  ownNetwork: boolean;
   command: string[];
   environment: Record<string, string>;
   /** Absolute path in the image. */
@@ -31,12 +32,14 @@ export async function enterNamespaces(options: EnterOptions): Promise<ExecResult
   const setpriv = findProgram("setpriv");
   // Two steps: only the outer user namespace owns the mounts, only the inner one makes us the image's user.
   const command = [
-    ...(setpriv ? [setpriv, "--pdeathsig", "KILL"] : []),
-    ...[nsenter, `--user=/proc/${holderPid}/ns/user`, "--preserve-credentials"],
-    ...[`--pid=/proc/${pid}/ns/pid`, `--ipc=/proc/${pid}/ns/ipc`, `--net=/proc/${pid}/ns/net`, "--"],
-    ...[nsenter, `--user=/proc/${pid}/ns/user`, `--mount=/proc/${pid}/ns/mnt`, "--preserve-credentials"],
-    ...[`--wd=/proc/${pid}/root${options.workdir}`, "--", ...options.command],
-  ];
+    setpriv ? [setpriv, "--pdeathsig", "KILL"] : [],
+    [nsenter, `--user=/proc/${holderPid}/ns/user`, "--preserve-credentials"],
+    [`--pid=/proc/${pid}/ns/pid`, `--ipc=/proc/${pid}/ns/ipc`],
+    // The host's own network can't be entered, nor need it be.
+    options.ownNetwork ? [`--net=/proc/${pid}/ns/net`, "--"] : ["--"],
+    [nsenter, `--user=/proc/${pid}/ns/user`, `--mount=/proc/${pid}/ns/mnt`, "--preserve-credentials"],
+    [`--wd=/proc/${pid}/root${options.workdir}`, "--", ...options.command],
+  ].flat();
   const [program = "", ...args] = command;
   const child = spawn(program, args, { env: environment, stdio: ["ignore", "pipe", "pipe"], detached: true });
   const output = collectOutput(child);

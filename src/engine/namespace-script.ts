@@ -38,7 +38,7 @@ overlaid=no
 if [ "$kind" = overlay ]; then
   if [ "$uid" != 0 ]; then
     cd "$base/upper"
-    xargs -0 mkdir -m 555 -- < "$folders"
+    if [ -s "$folders" ]; then xargs -0 mkdir -m 555 -- < "$folders"; fi
     if [ -s "$folders.writable" ]; then xargs -0 chmod 755 -- < "$folders.writable"; fi
     chmod 555 .
     cd /
@@ -50,6 +50,13 @@ if [ $overlaid = no ]; then
   mount -n --bind "$rootfs" "$root"
   mount -n -o remount,bind,ro,nosuid,nodev "$root"
 fi
+
+for name in dev proc run sys tmp etc; do
+  if [ ! -d "$root/$name" ]; then mkdir "$root/$name"; fi
+done
+for name in resolv.conf hosts; do
+  if [ ! -e "$root/etc/$name" ]; then : > "$root/etc/$name"; fi
+done
 
 mount -n -t proc -o nosuid,nodev,noexec proc "$root/proc"
 for name in bus fs irq sys sysrq-trigger; do

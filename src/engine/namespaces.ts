@@ -1,8 +1,10 @@
+import * as os from "node:os";
 import { spawn, type ChildProcess } from "node:child_process";
-import { PassThrough, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
 
 import { namespaceScript } from "./namespace-script.ts";
 import { missingProgram, refusal } from "./namespace-refusal.ts";
+import { KillFilter } from "./kill-filter.ts";
 import { findProgram } from "./programs.ts";
 import type { RootFileSystem } from "./rootfs.ts";
 
@@ -38,8 +40,11 @@ export interface NamespaceProcess {
   pid: number;
   /** PID of the process that holds the outer user namespace; entering goes through it. */
   holderPid: number;
+  /** Whether it has a network namespace, too. */
+  ownNetwork: boolean;
   /** False when writes outside of /tmp and /run fail though they were asked for: the kernel refuses overlayfs. */
   writable: boolean;
+  /** Both are to be read: the end waits for theirs. */
   stdout: Readable;
   stderr: Readable;
   /** 128 + n for a process that signal n has ended, as shells and Docker report it. */
@@ -56,7 +61,7 @@ export interface NamespaceProcess {
 export async function startInNamespaces(options: NamespaceOptions): Promise<NamespaceProcess> {
   const [program, ...args] = commandLine(options);
   const child = spawn(program ?? "", args, {
-    env: { ...scriptEnvironment(options) },
+    env: scriptEnvironment(options),
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     // A terminal's Ctrl-C is for Sheaf, which passes it on as the signal that the image asks for.
     detached: true,
@@ -65,21 +70,25 @@ export async function startInNamespaces(options: NamespaceOptions): Promise<Name
   if (setup.pid === undefined || !setup.ready) throw refusal(setup.errors);
 
   let running = true;
-  const exited = new Promise<number>((resolve) => {
-    const finish = (code: number | null, signal: NodeJS.Signals | null) => {
-      running = false;
-      resolve(exitStatus(code, signal));
-    };
-    if (child.exitCode !== null || child.signalCode !== null) finish(child.exitCode, child.signalCode);
-    else child.once("exit", finish);
-  });
+  const stdout = child.stdout as Readable;
+  const stderr = new KillFilter();
+  if (setup.errors.length > 0) stderr.write(setup.errors);
+  if (child.stderr?.readableEnded) stderr.end();
+  else child.stderr?.pipe(stderr);
+  const exited = (async () => {
+    const code = await exitOf(child);
+    running = false;
+    await Promise.all([stdout, stderr].map(ended));
+    return stderr.killed ? 137 : code;
+  })();
   const { pid, writable } = setup;
   return {
     pid,
     holderPid: child.pid ?? 0,
     writable,
-    stdout: child.stdout as Readable,
-    stderr: continued(child.stderr as Readable, setup.errors),
+    ownNetwork: !options.network,
+    stdout,
+    stderr,
     exited,
     kill: (signal) => {
       if (running) sendSignal(pid, signal);
@@ -88,22 +97,25 @@ export async function startInNamespaces(options: NamespaceOptions): Promise<Name
 }
 
 function commandLine(options: NamespaceOptions): string[] {
-  const { rootfs, user } = options;
-  const unshare = required("unshare");
+  const { rootfs, user, mounts } = options;
   // Ties the namespaces to this process: `--kill-child` alone covers the death of unshare only.
   const setpriv = findProgram("setpriv");
+  const mountArguments = mounts.flatMap(({ source, target, readOnly }) => [
+    source,
+    target.slice(1),
+    readOnly ? "ro" : "rw",
+  ]);
+  const enterUser = [`--user=${rootfs.mountPoint}/namespace/user`, "--preserve-credentials"];
   return [
-    ...(setpriv ? [setpriv, "--pdeathsig", "KILL"] : []),
-    ...[unshare, "--user", "--map-root-user", "--mount", "--pid", "--ipc", "--fork", "--kill-child"],
-    ...(options.network ? [] : ["--net"]),
-    ...["--", required("sh"), "-c", namespaceScript, "sheaf-namespace"],
-    ...[rootfs.root, rootfs.mountPoint, String(user.uid), String(user.gid), rootfs.folders],
-    ...["overlay", options.readOnly ? "ro" : "rw", options.workdir, String(options.mounts.length)],
-    ...options.mounts.flatMap((mount) => [mount.source, mount.target.slice(1), mount.readOnly ? "ro" : "rw"]),
-    ...[required("env"), ...delayedVariables(options.environment)],
-    ...[required("nsenter"), `--user=${rootfs.mountPoint}/namespace/user`, "--root=.", `--wd=.${options.workdir}`],
-    ...["--preserve-credentials", "--", ...options.command],
-  ];
+    setpriv ? [setpriv, "--pdeathsig", "KILL"] : [],
+    [required("unshare"), "--user", "--map-root-user", "--mount", "--pid", "--ipc", "--fork", "--kill-child"],
+    options.network ? [] : ["--net"],
+    ["--", required("sh"), "-c", namespaceScript, "sheaf-namespace"],
+    [rootfs.root, rootfs.mountPoint, String(user.uid), String(user.gid), rootfs.folders],
+    ["overlay", options.readOnly ? "ro" : "rw", options.workdir, String(mounts.length), ...mountArguments],
+    [required("env"), ...delayedVariables(options.environment)],
+    [required("nsenter"), ...enterUser, "--root=.", `--wd=.${options.workdir}`, "--", ...options.command],
+  ].flat();
 }
 
 function required(name: string): string {
@@ -178,26 +190,25 @@ async function watchSetup(child: ChildProcess): Promise<Setup> {
   return setup;
 }
 
-/** A stream that begins with what has been read of it already. */
-function continued(stream: Readable, beginning: string): Readable {
-  const whole = new PassThrough();
-  if (beginning.length > 0) whole.write(beginning);
-  if (stream.readableEnded) whole.end();
-  else stream.pipe(whole);
-  return whole;
-}
-
 function isOver(child: ChildProcess): boolean {
   return (child.exitCode !== null || child.signalCode !== null) && child.stderr?.closed === true;
 }
 
-const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
-  ...{ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9 },
-  ...{ SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15 },
-};
+async function ended(stream: Readable): Promise<void> {
+  if (stream.readableEnded || stream.closed) return;
+  await new Promise<void>((resolve) => stream.once("end", resolve).once("close", resolve));
+}
 
+async function exitOf(child: ChildProcess): Promise<number> {
+  if (child.exitCode === null && child.signalCode === null) {
+    await new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  }
+  return exitStatus(child.exitCode, child.signalCode);
+}
+
+/** As shells report the end of a process. */
 export function exitStatus(code: number | null, signal: NodeJS.Signals | null): number {
-  return code ?? 128 + ((signal && signalNumbers[signal]) ?? 0);
+  return code ?? 128 + (signal ? os.constants.signals[signal] : 0);
 }
 
 function sendSignal(pid: number, signal: NodeJS.Signals): void {

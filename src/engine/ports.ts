@@ -57,12 +57,16 @@ export async function forwardPort({ host, container }: PortMapping): Promise<{ c
   };
 }
 
-/** The answer to a port that is in use, where the image shares this machine's network. */
-export function portTaken(port: number): SheafError {
+/** The answer to a port that is in use. Without an engine an image shares this machine's network. */
+export function portTaken(port: number, where: "here" | "docker" | "podman" = "here"): SheafError {
+  const elsewhere =
+    where === "here"
+      ? [
+          "or let the app listen on another one: without an engine the image shares this machine's network",
+          "or run the image in Docker or Podman, where its ports are its own",
+        ]
+      : ["or choose another one: sheaf run -p OTHER:PORT"];
   return new SheafError("SHEAF_PORT", `port ${port} is taken by another program on this machine`, {
-    hint: [
-      "stop that program (ss -ltnp shows it), or let the app listen elsewhere: without an engine the image shares this machine's network",
-      "or run the image in Docker or Podman, where its ports are its own",
-    ],
+    hint: ["stop that program (ss -ltnp shows it)", ...elsewhere],
   });
 }

@@ -22,6 +22,8 @@ export interface ImageServer {
   close(): Promise<void>;
   /** Blobs in the order in which they were sent, with the bytes that left. */
   served: { digest: Digest; bytes: number }[];
+  /** How many requests have come, of any kind: 0 means that nobody has reached it. */
+  readonly requests: number;
 }
 
 /**
@@ -31,7 +33,9 @@ export interface ImageServer {
 export async function serveImage(image: ServedImage, options: ServeOptions): Promise<ImageServer> {
   const served: ImageServer["served"] = [];
   const contents = contentsOf(image, options);
+  let requests = 0;
   const server = http.createServer((request, response) => {
+    requests += 1;
     // The peer closing early (an engine cancels what it turns out to have) is no failure of ours.
     answer({ request, response, contents, served }).catch(() => response.destroy());
   });
@@ -43,6 +47,9 @@ export async function serveImage(image: ServedImage, options: ServeOptions): Pro
   return {
     host: `127.0.0.1:${port}`,
     served,
+    get requests() {
+      return requests;
+    },
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();

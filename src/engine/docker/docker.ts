@@ -1,0 +1,51 @@
+import type { Engine } from "../engine.ts";
+import { DockerApi } from "./api.ts";
+import { describeEndpoint, type Endpoint } from "./endpoint.ts";
+import { loadIntoDocker } from "./load.ts";
+import { runInDocker } from "./run.ts";
+
+/** The engine behind an endpoint, undefined when nothing there answers as Docker. */
+export async function connectDocker(endpoint: Endpoint): Promise<Engine | undefined> {
+  const api = new DockerApi(endpoint);
+  try {
+    const version = await api.json<{ Version?: string }>({
+      method: "GET",
+      path: "/version",
+      signal: AbortSignal.timeout(3000),
+    });
+    return version?.Version ? dockerEngine(api, version.Version) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function dockerEngine(api: DockerApi, version: string): Engine {
+  const imageId: Engine["imageId"] = async (tag) => {
+    const image = await api.json<{ Id: string }>({
+      method: "GET",
+      path: `/images/${encodeURI(tag)}/json`,
+      accept: [404],
+    });
+    return image?.Id;
+  };
+  return {
+    kind: "docker",
+    version,
+    describe: () => `Docker ${version} at ${describeEndpoint(api.endpoint)}`,
+    imageId,
+    load: async (image, tag, emit) => {
+      const startedAt = performance.now();
+      const seconds = () => (performance.now() - startedAt) / 1000;
+      const id = await imageId(tag);
+      if (id === image.manifest.config.digest || id === image.digest) {
+        return { transferred: 0, layersReused: image.layers.length, seconds: seconds(), way: "none" };
+      }
+      const loaded = await loadIntoDocker(api, image, { tag, emit });
+      return { ...loaded, seconds: seconds() };
+    },
+    removeImage: async (tag) => {
+      await api.json({ method: "DELETE", path: `/images/${encodeURI(tag)}`, accept: [404] });
+    },
+    run: (options) => runInDocker(api, options),
+  };
+}
