@@ -11,6 +11,7 @@ import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 
 const PROBE_MS = 20_000;
+const repository = join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
 
 /** A command line client whose engine answers. */
@@ -42,8 +43,7 @@ export function podman(): Engine | undefined {
 /** Absolute path of a program: on PATH, or where administrators', Go's and the repository's own tools are put. */
 export function tool(name: string): string | undefined {
   return once(`tool ${name}`, () => {
-    const root = join(import.meta.dirname, "..", "..");
-    const elsewhere = ["/usr/sbin", "/sbin", join(homedir(), "go", "bin"), join(root, ".tools", "bin")];
+    const elsewhere = ["/usr/sbin", "/sbin", join(homedir(), "go", "bin"), join(repository, ".tools", "bin")];
     return onPath(name)[0] ?? elsewhere.map((folder) => join(folder, name)).find(isProgram);
   });
 }
@@ -98,8 +98,9 @@ function pythons(): string[] {
   const pyenv = join(homedir(), ".pyenv", "versions");
   const versions = existsSync(pyenv) ? readdirSync(pyenv).toSorted().toReversed() : [];
   const installed = versions.map((version) => join(pyenv, version, "bin", "python3"));
+  const own = join(repository, ".tools", "python", "bin", "python3");
   const named = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"].flatMap((name) => onPath(name));
-  return [...named, ...installed].filter(isProgram);
+  return [...named, own, ...installed].filter(isProgram);
 }
 
 function onPath(name: string): string[] {
