@@ -9,7 +9,7 @@ import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from "../filesyst
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { InterpreterChoice } from "./choose.ts";
 import { interpreterFingerprint } from "./fingerprint.ts";
-import { configuredPrefix, imagePrefix, mendBinary, mendBuildText } from "./host-paths.ts";
+import { buildFolders, configuredPrefix, imagePrefix, mendBinary, mendBuildText } from "./host-paths.ts";
 import { listFolder } from "./inspect.ts";
 import { pythonLayout } from "./layout.ts";
 import { mendRunpath } from "./runpath.ts";
@@ -79,8 +79,10 @@ class Collector {
   readonly #entries = new Map<string, Entry>();
   readonly #elf: Interpreter["elf"] = [];
   readonly #leftOut = new Map<string, { name: string; reason: string; size: number }>();
-  /** Folders of this machine that must not show in the image. */
+  /** The installation's own folder under each of its names. */
   #hostPrefixes: string[] = [];
+  /** All folders of this machine that must not show in the image. */
+  #hostFolders: string[] = [];
   #stripped = 0;
 
   constructor(choice: InterpreterChoice, prefix: string, options: CollectOptions) {
@@ -93,7 +95,9 @@ class Collector {
   }
 
   collect(): Interpreter {
-    this.#hostPrefixes = this.#findHostPrefixes();
+    const buildData = this.#readBuildData();
+    this.#hostPrefixes = this.#findHostPrefixes(buildData);
+    this.#hostFolders = [...this.#hostPrefixes, ...buildData.flatMap(buildFolders)];
     this.#addStandardLibrary("");
     this.#addExecutable();
     this.#addDirectory(this.#layout.purelib);
@@ -113,15 +117,19 @@ class Collector {
   }
 
   /** Where it lies, under both names of a linked folder, and where it was configured to lie; longest first. */
-  #findHostPrefixes(): string[] {
-    const standard = path.join(this.#prefix, "lib", `python${this.#choice.minor}`);
-    const configured = listFolder(standard)
-      .filter((name) => isBuildData(name))
-      .map((name) => configuredPrefix(fs.readFileSync(path.join(standard, name), "utf8")));
-    const prefixes = [this.#prefix, fs.realpathSync(this.#prefix), ...configured];
+  #findHostPrefixes(buildData: string[]): string[] {
+    const prefixes = [this.#prefix, fs.realpathSync(this.#prefix), ...buildData.map(configuredPrefix)];
     return [...new Set(prefixes.filter((one): one is string => one !== undefined && one !== imagePrefix))].toSorted(
       (a, b) => b.length - a.length || (a < b ? -1 : 1),
     );
+  }
+
+  #readBuildData(): string[] {
+    const standard = path.join(this.#prefix, "lib", `python${this.#choice.minor}`);
+    return listFolder(standard)
+      .filter((name) => isBuildData(name))
+      .toSorted()
+      .map((name) => fs.readFileSync(path.join(standard, name), "utf8"));
   }
 
   #addExecutable(): void {
@@ -181,7 +189,7 @@ class Collector {
     const bytes = Uint8Array.from(stripped ?? original);
     this.#stripped += original.length - bytes.length;
     mendRunpath(bytes, (element) => this.#relocate(element, path.posix.dirname(target)));
-    mendBinary(bytes, this.#hostPrefixes);
+    mendBinary(bytes, this.#hostFolders);
     const facts = elfFacts(bytes);
     if (facts) this.#elf.push({ path: target, facts });
     return { kind: "bytes", bytes };

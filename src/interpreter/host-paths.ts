@@ -10,11 +10,16 @@ const slash = 0x2f;
 export function mendBuildText(text: string, prefixes: readonly string[]): string {
   let result = text;
   for (const prefix of prefixes) result = replacePath(result, prefix, imagePrefix);
-  for (const name of ["abs_builddir", "abs_srcdir"]) {
-    const folder = new RegExp(`'${name}': '(/[^']+)'`).exec(result)?.[1];
-    if (folder && folder !== imagePrefix) result = replacePath(result, folder.replace(/\/+$/, ""), "/usr/src/python");
-  }
+  for (const folder of buildFolders(text)) result = replacePath(result, folder, "/usr/src/python");
   return result;
+}
+
+/** The folders that CPython was compiled in; file names of assertions begin with them. */
+export function buildFolders(sysconfigData: string): string[] {
+  const folders = ["abs_builddir", "abs_srcdir"].map((name) =>
+    new RegExp(`'${name}': '(/[^']+)'`).exec(sysconfigData)?.[1]?.replace(/\/+$/, ""),
+  );
+  return [...new Set(folders.filter((folder): folder is string => folder !== undefined && folder !== imagePrefix))];
 }
 
 /** The prefix that the sources were configured with, which differs from where they lie after a move. */

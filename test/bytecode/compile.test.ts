@@ -57,14 +57,15 @@ describe.each(pythons)("bytecode of Python $version", (python) => {
   const modules = [...trickyModules(), ...someModules(python, 23)];
 
   it("is the same alone, in a batch, in reverse order and in another process", async () => {
-    const compile = (modules: Module[], processes: number) =>
-      compileBytecode({ python: python.executable, minor: python.minor, modules, processes });
-    const batch = await compile(modules, 1);
-    const reversed = (await compile(modules.toReversed(), 2)).toReversed();
-    expect(reversed).toEqual(batch);
+    const { executable, minor } = python;
+    const batch = await compileBytecode({ python: executable, minor, modules, processes: 1 });
+    const backwards = await compileBytecode({ python: executable, minor, modules: modules.toReversed(), processes: 2 });
+    expect(backwards.toReversed()).toEqual(batch);
     const few = [0, 1, 2, 3, 4, 5, 9, 14];
-    const alone = await Promise.all(few.map(async (index) => (await compile([modules[index]!], 1))[0]));
-    expect(alone).toEqual(few.map((index) => batch[index]));
+    const alone = await Promise.all(
+      few.map((index) => compileBytecode({ python: executable, modules: modules.slice(index, index + 1) })),
+    );
+    expect(alone.flat()).toEqual(few.map((index) => batch[index]));
   });
 
   it("loads to the code object that the interpreter itself compiles", async () => {
