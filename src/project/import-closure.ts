@@ -90,7 +90,10 @@ class Walk {
     const missing = [...this.#missing.values()];
     return {
       reached: [...this.#visits.keys()],
-      missing: [...missing.filter((one) => one.severity === "error"), ...missing.filter((one) => one.severity === "note")],
+      missing: [
+        ...missing.filter((one) => one.severity === "error"),
+        ...missing.filter((one) => one.severity === "note"),
+      ],
       thirdParty: this.#thirdParty,
     };
   }
@@ -157,7 +160,8 @@ class Walk {
 
   #isDynamic(module: string): boolean {
     for (const parent of dynamicParents) {
-      if (module.startsWith(`${parent}.`) || module === parent) return this.#input.provided(parent.split(".", 1)[0] as string);
+      if (module.startsWith(`${parent}.`) || module === parent)
+        return this.#input.provided(parent.split(".", 1)[0] as string);
     }
     return false;
   }
@@ -202,7 +206,9 @@ function namedModules(facts: PythonFacts): { module: string; line: number }[] {
   const calls = [
     ...facts.calls,
     ...facts.assignments.flatMap(({ value, line }) => (value.kind === "call" ? [{ call: value, line }] : [])),
-    ...facts.functions.flatMap(({ returned, line }) => returned.flatMap((value) => (value.kind === "call" ? [{ call: value, line }] : []))),
+    ...facts.functions.flatMap(({ returned, line }) =>
+      returned.flatMap((value) => (value.kind === "call" ? [{ call: value, line }] : [])),
+    ),
   ];
   for (const { call, line } of calls) {
     const name = call.callee.slice(call.callee.lastIndexOf(".") + 1);
@@ -212,7 +218,10 @@ function namedModules(facts: PythonFacts): { module: string; line: number }[] {
     } else if (name === "autodiscover_tasks") {
       const packages = stringsIn(call.args[0] ?? call.keywords["packages"]);
       const related = stringsIn(call.args[1] ?? call.keywords["related_name"])[0] ?? "tasks";
-      addAll(packages.map((one) => `${one}.${related}`), line);
+      addAll(
+        packages.map((one) => `${one}.${related}`),
+        line,
+      );
     } else if (call.callee === "uvicorn.run") {
       const [app] = stringsIn(call.args[0] ?? call.keywords["app"]);
       if (app?.includes(":")) add(app.slice(0, app.indexOf(":")), line);

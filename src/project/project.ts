@@ -6,6 +6,13 @@ export interface Sourced<T> {
   source: string;
 }
 
+/** Something worth telling beside the facts: `runs alembic upgrade head before the start`. */
+export interface EvidenceNote {
+  what: string;
+  /** Where it was seen: `scripts/start.sh:3`. */
+  source: string;
+}
+
 /** A `FastAPI()` or `Celery()` object, or a function that returns one, found by parsing. */
 export interface AppObject {
   kind: "fastapi" | "celery";
@@ -21,6 +28,8 @@ export interface AppObject {
   importRoot: string;
   /** How likely it is the one that is meant: higher is better, equal is a tie that a person has to break. */
   score: number;
+  /** What the score is made of: `in main.py`, `mounted by app/main.py:9`. */
+  reasons?: string[];
 }
 
 /** A process that the repository's own Docker, compose or Procfile names. Parsed, never run. */
@@ -37,6 +46,11 @@ export interface ServiceEvidence {
   /** The Dockerfile (path from the root) and target stage that it is built from. */
   dockerfile?: string;
   target?: string;
+  /** Queues that a worker takes tasks from (`-Q`). */
+  queues?: string[];
+  /** Names of environment variables whose values are secrets or come from a file, never the values. */
+  secretEnv?: string[];
+  notes?: EvidenceNote[];
 }
 
 export interface DockerfileEvidence {
@@ -50,10 +64,12 @@ export interface DockerfileEvidence {
   ports: Sourced<number>[];
   /** ENTRYPOINT and CMD of the final stage. */
   command?: Sourced<string[]>;
-  /** requirements files, extras and groups that it installs. */
+  /** What it installs: a requirements file's path in the repository, `extra:ml`, `group:prod`, `package:gunicorn==23.0`. */
   installs: Sourced<string>[];
   /** COPY sources of the final stage, to know the context's shape: from → to. */
   copies: { from: string; to: string; source: string }[];
+  health?: Sourced<string>;
+  notes?: EvidenceNote[];
 }
 
 export interface ShippedFile {
@@ -65,6 +81,8 @@ export interface ShippedFile {
   /** Modification time in ms, with size the key of the hash cache. */
   mtimeMs: number;
   symlink?: string;
+  /** More than 100 MB: seldom meant to be in an image. */
+  large?: true;
 }
 
 export interface WithheldFile {
@@ -120,4 +138,6 @@ export interface Project {
   configFile?: string;
   /** Console scripts of the project itself (`[project.scripts]`), name → `module:attribute`. */
   scripts: Record<string, string>;
+  /** Things seen that fit nowhere else: names that differ in case alone, steps that a start script takes first. */
+  notes?: EvidenceNote[];
 }

@@ -26,20 +26,34 @@ export function secretByContent(path: string, head: string): string | undefined 
 
 /** A .pem file with certificates or public keys alone is no secret. */
 export function isPublicPem(head: string): boolean {
-  return /-----BEGIN (?:TRUSTED |X509 )?(?:CERTIFICATE|CRL|PUBLIC KEY|RSA PUBLIC KEY|DH PARAMETERS|EC PARAMETERS)/.test(head) && !privateKey.test(head);
+  return (
+    /-----BEGIN (?:TRUSTED |X509 )?(?:CERTIFICATE|CRL|PUBLIC KEY|RSA PUBLIC KEY|DH PARAMETERS|EC PARAMETERS)/.test(
+      head,
+    ) && !privateKey.test(head)
+  );
 }
 
-const publicNames = /^\.env(?:\..*)?\.(?:example|sample|template|dist|tpl|tmpl|defaults?)$|^\.?(?:example|sample|template)\.env$|^\.env[-_](?:example|sample|template|dist)$|\.pub$/;
+const publicNames =
+  /^\.env(?:\..*)?\.(?:example|sample|template|dist|tpl|tmpl|defaults?)$|^\.?(?:example|sample|template)\.env$|^\.env[-_](?:example|sample|template|dist)$|\.pub$/;
 
 const secretNames: [RegExp, string][] = [
   [/^\.env(?:[._-].*)?$|^.+\.env$|^\.envrc$/, "environment file"],
   [/\.pem$/, "*.pem, may hold a private key"],
   [/\.(?:key|p12|pfx|jks|keystore|kdbx|ppk|asc\.key|agekey)$/, "key store or private key by its name"],
   [/^id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?$/, "SSH private key by its name"],
-  [/^(?:\.netrc|_netrc|\.pypirc|\.npmrc|\.pgpass|\.htpasswd|\.git-credentials|\.dockercfg|\.my\.cnf|\.s3cfg|\.boto)$/, "credentials of a tool"],
-  [/^(?:credentials|secrets?|client_secrets?|service[-_]?account(?:[-_]?key)?|gcp[-_]?key|firebase-adminsdk.*)\.json$/, "credentials by its name"],
+  [
+    /^(?:\.netrc|_netrc|\.pypirc|\.npmrc|\.pgpass|\.htpasswd|\.git-credentials|\.dockercfg|\.my\.cnf|\.s3cfg|\.boto)$/,
+    "credentials of a tool",
+  ],
+  [
+    /^(?:credentials|secrets?|client_secrets?|service[-_]?account(?:[-_]?key)?|gcp[-_]?key|firebase-adminsdk.*)\.json$/,
+    "credentials by its name",
+  ],
   [/^(?:secrets?|credentials)\.(?:ya?ml|toml|ini|env)$/, "credentials by its name"],
-  [/^(?:\.vault[-_]pass(?:word)?|vault[-_]pass(?:word)?(?:\.txt)?|terraform\.tfstate(?:\.backup)?|.*\.tfvars)$/, "credentials by its name"],
+  [
+    /^(?:\.vault[-_]pass(?:word)?|vault[-_]pass(?:word)?(?:\.txt)?|terraform\.tfstate(?:\.backup)?|.*\.tfvars)$/,
+    "credentials by its name",
+  ],
 ];
 
 const folders = /(?:^|\/)(\.aws|\.ssh|\.gnupg|\.kube|\.docker|\.azure|\.gcloud)\//;

@@ -54,7 +54,7 @@ export class ExpressionReader {
     const name = this.dottedName();
     if (name === "") return undefined;
     if (this.#kind() !== OPEN_SQUARE) return name;
-    if (!/(?:^|\.)(?:Optional|Annotated|Final|ClassVar|Generator|Iterator|AsyncGenerator|AsyncIterator)$/.test(name)) return undefined;
+    if (!/(?:^|\.)(?:Optional|Annotated|Final|ClassVar)$/.test(name)) return undefined;
     this.index++;
     return this.annotation();
   }

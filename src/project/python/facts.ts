@@ -32,10 +32,11 @@ export interface FunctionFact extends BindingFact {
   scope: string;
   /** Class that the return annotation names. */
   returns?: string;
-  /** What its `return` and `yield` statements give, where that is a name or a call. */
+  /** What its `return` statements give, where that is a name or a call. */
   returned: Expression[];
   /** Parameters without a default. */
   required: number;
+  async: boolean;
 }
 
 export interface ClassFact extends BindingFact {
@@ -133,7 +134,8 @@ class Scanner {
       if (!imported && !mayBeModule(line.source, start, end)) continue;
       const value = stringValue(line.text(index)) ?? "";
       if (moduleString.test(value)) this.#facts.strings.push({ value, line: line.lines[index] as number });
-      if (imported && dottedModule.test(value)) this.#import({ module: value, names: [], line: line.lines[index] as number, dynamic: true });
+      if (imported && dottedModule.test(value))
+        this.#import({ module: value, names: [], line: line.lines[index] as number, dynamic: true });
     }
   }
 
@@ -187,7 +189,11 @@ class Scanner {
       case "elif":
         return { indent, kind: "conditional", scope };
       case "else":
-        return { indent, kind: this.#closed?.kind === "conditional" || this.#closed?.group ? "conditional" : "plain", scope };
+        return {
+          indent,
+          kind: this.#closed?.kind === "conditional" || this.#closed?.group ? "conditional" : "plain",
+          scope,
+        };
       case "try":
         return { indent, kind: "try", scope, group: { catches: false, raises: false } };
       case "except":
@@ -207,7 +213,14 @@ class Scanner {
     const line = this.#line;
     const name = line.kinds[at + 1] === token.name ? line.text(at + 1) : "";
     const scope = this.#scope();
-    const fact: FunctionFact = { name, line: line.lines[at] as number, scope, returned: [], required: 0 };
+    const fact: FunctionFact = {
+      name,
+      line: line.lines[at] as number,
+      scope,
+      returned: [],
+      required: 0,
+      async: line.text(0) === "async",
+    };
     const open = nextOf(line, at + 1, OPEN_ROUND);
     const close = closing(line, open);
     fact.required = requiredParameters(line, open, close);
@@ -289,7 +302,6 @@ class Scanner {
       case "from":
         return this.#scanFrom(start + 1, end);
       case "return":
-      case "yield":
         return this.#scanReturn(start + 1, end);
       case "raise": {
         const block = this.#blocks.at(-1);
@@ -326,9 +338,11 @@ class Scanner {
     const at = line.lines[start] as number;
     let index = start;
     let module = "";
-    for (; index < end && (line.kinds[index] === DOT || line.kinds[index] === token.ellipsis); index++) module += line.text(index);
+    for (; index < end && (line.kinds[index] === DOT || line.kinds[index] === token.ellipsis); index++)
+      module += line.text(index);
     const reader = new ExpressionReader(line, index, end);
-    if (!(module !== "" && line.kinds[index] === token.name && line.text(index) === "import")) module += reader.dottedName();
+    if (!(module !== "" && line.kinds[index] === token.name && line.text(index) === "import"))
+      module += reader.dottedName();
     index = reader.index;
     if (module === "" || index >= end || line.text(index) !== "import") return;
     const prefix = module.endsWith(".") ? module : `${module}.`;
@@ -399,7 +413,8 @@ class Scanner {
       }
       const value = new ExpressionReader(line, from, end).read();
       if (value.kind === "other") return;
-      for (const target of targets) this.#facts.assignments.push({ name: target, value, scope: this.#scope(), line: at });
+      for (const target of targets)
+        this.#facts.assignments.push({ name: target, value, scope: this.#scope(), line: at });
       return;
     }
   }
@@ -441,7 +456,8 @@ function mayBeModule(source: string, start: number, end: number): boolean {
   for (let index = start + 1; index < end - 1; index++) {
     const code = source.charCodeAt(index);
     if (code === DOT || code === COLON) separators++;
-    else if (!((code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95)) return false;
+    else if (!((code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95))
+      return false;
   }
   return separators > 0;
 }
@@ -471,7 +487,7 @@ function closing(line: PythonLexer, open: number): number {
 
 function requiredParameters(line: PythonLexer, open: number, close: number): number {
   let required = 0;
-  for (let index = open + 1; index < close; ) {
+  for (let index = open + 1; index < close;) {
     const end = Math.min(nextOf(line, index, COMMA), close);
     const optional = nextOf(line, index, EQUALS) < end;
     if (line.kinds[index] === token.name && !optional) required++;

@@ -217,8 +217,7 @@ export class PythonLexer implements LogicalLine {
     const { source } = this;
     const { length } = source;
     const quote = source.charCodeAt(this.#position);
-    const triple =
-      source.charCodeAt(this.#position + 1) === quote && source.charCodeAt(this.#position + 2) === quote;
+    const triple = source.charCodeAt(this.#position + 1) === quote && source.charCodeAt(this.#position + 2) === quote;
     this.#position += triple ? 3 : 1;
     while (this.#position < length) {
       const code = source.charCodeAt(this.#position);
@@ -320,7 +319,8 @@ export class PythonLexer implements LogicalLine {
 
   #skipLineEnd(): void {
     const { source } = this;
-    if (source.charCodeAt(this.#position) === RETURN && source.charCodeAt(this.#position + 1) === NEWLINE) this.#position++;
+    if (source.charCodeAt(this.#position) === RETURN && source.charCodeAt(this.#position + 1) === NEWLINE)
+      this.#position++;
     this.#position++;
     this.#line++;
   }
@@ -459,7 +459,8 @@ function endOfLine(source: string, start: number): number {
   }
 }
 
-const numbers = /0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|(?:\d(?:_?\d)*)?\.?(?:\d(?:_?\d)*)?(?:[eE][+-]?\d(?:_?\d)*)?[jJ]?/y;
+const numbers =
+  /0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|(?:\d(?:_?\d)*)?\.?(?:\d(?:_?\d)*)?(?:[eE][+-]?\d(?:_?\d)*)?[jJ]?/y;
 
 function endOfNumber(source: string, start: number): number {
   numbers.lastIndex = start;

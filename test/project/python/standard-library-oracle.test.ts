@@ -36,7 +36,11 @@ interface Expected {
 }
 
 function askPython(python: string): Expected[] {
-  const output = execFileSync(python, ["-c", ORACLE], { maxBuffer: 1 << 28, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  const output = execFileSync(python, ["-c", ORACLE], {
+    maxBuffer: 1 << 28,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   return output
     .trim()
     .split("\n")
@@ -60,7 +64,9 @@ describe("the lexer and Python's own ast agree on the whole standard library", (
       expect(files.length).toBeGreaterThan(500);
       for (const { path, imports, definitions } of files) {
         const facts = scanPython(decodePython(readFileSync(path)));
-        const found = facts.imports.filter((fact) => !fact.dynamic).map(({ module, names, line }) => [module, names, line]);
+        const found = facts.imports
+          .filter((fact) => !fact.dynamic)
+          .map(({ module, names, line }) => [module, names, line]);
         expect(sorted(found), path).toEqual(sorted(imports));
         const defined = [...facts.functions, ...facts.classes].map(({ name, line }) => [name, line]);
         expect(sorted(defined), path).toEqual(sorted(definitions));

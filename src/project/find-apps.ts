@@ -1,0 +1,275 @@
+import { AppKinds, canonical, type AppKind, type FoundKind } from "./app-kinds.ts";
+import { scoreApp } from "./app-score.ts";
+import { importRootOf } from "./import-root.ts";
+import type { AppObject, Project } from "./project.ts";
+import { moduleName, type PythonSources } from "./python/own-modules.ts";
+import type { StartTarget } from "./start-targets.ts";
+
+export interface FindAppsInput {
+  /** All Python files of the repository. */
+  files: PythonSources;
+  /** Whether a path, of any file, exists. */
+  hasFile: (path: string) => boolean;
+  hasFolder: (path: string) => boolean;
+  /** Whether a file's bytes hold a word: a quick look before it is scanned. */
+  contains: (path: string, word: string) => boolean;
+  /** What the repository's own commands start. */
+  targets: readonly StartTarget[];
+}
+
+export interface FoundApps {
+  /** Best first within each kind, see `bestApps`. */
+  apps: AppObject[];
+  nearMisses: Project["nearMisses"];
+}
+
+/** Finds the FastAPI and Celery objects of a repository, and the functions that return one, by parsing. */
+export function findApps(input: FindAppsInput): FoundApps {
+  return new Search(input).run();
+}
+
+/** The apps of a kind that are equally likely: one, or several when nothing tells them apart. */
+export function bestApps(apps: readonly AppObject[], kind: AppKind): AppObject[] {
+  const own = apps.filter((app) => app.kind === kind);
+  const best = Math.max(...own.map((app) => app.score));
+  return own.filter((app) => app.score === best);
+}
+
+/** An app before it is weighed. */
+export interface Candidate {
+  kind: AppKind;
+  file: string;
+  attribute: string;
+  line: number;
+  factory: boolean;
+  what: string;
+  /** Name of an app of the same module that it is put around. */
+  wraps?: string;
+  /** `file:name` of the definition when this is an import of it. */
+  imported?: string;
+  /** Keyword arguments and calls on it that show that it is the real one. */
+  signs: string[];
+  /** `file:name` of apps that it mounts. */
+  mounts: string[];
+}
+
+/** Folders and files whose apps are not the one to run. */
+const aside =
+  /(?:^|\/)(?:tests?|testing|examples?|docs?(?:_src)?|scripts?|migrations|alembic|benchmarks?|demos?|samples?|\{\{[^/]*)\/|(?:^|\/)(?:test_[^/]*|[^/]*_test|conftest|noxfile|setup)\.py$/;
+
+class Search {
+  readonly #input: FindAppsInput;
+  readonly #kinds: AppKinds;
+  readonly #candidates: Candidate[] = [];
+  readonly #nearMisses: Project["nearMisses"] = [];
+
+  constructor(input: FindAppsInput) {
+    this.#input = input;
+    this.#kinds = new AppKinds(input.files);
+  }
+
+  run(): FoundApps {
+    const all = [...this.#input.files.paths()];
+    const named = all.filter((path) =>
+      ["FastAPI", "fastapi", "Celery", "celery"].some((word) => this.#input.contains(path, word)),
+    );
+    const factories = new Set<string>();
+    for (const path of named) this.#scan(path, factories);
+    // Modules that call a factory from elsewhere need not name FastAPI themselves.
+    const seen = new Set(named);
+    for (const path of all) {
+      if (!seen.has(path) && [...factories].some((name) => this.#input.contains(path, name)))
+        this.#scan(path, factories);
+    }
+    const main = this.#candidates.filter(({ file }) => !aside.test(file));
+    for (const candidate of this.#candidates) if (aside.test(candidate.file)) this.#missAside(candidate);
+    const apps = main
+      .map((candidate) => this.#weigh(candidate, main))
+      .toSorted((a, b) => b.score - a.score || compare(a, b));
+    return { apps, nearMisses: this.#nearMisses };
+  }
+
+  #scan(file: string, factories: Set<string>): void {
+    const facts = this.#kinds.facts(file);
+    const byName = new Map<string, Candidate>();
+    for (const { name, annotation, value, scope, line } of facts.assignments) {
+      const found =
+        (annotation === undefined ? undefined : this.#kinds.ofAnnotation(file, annotation)) ??
+        this.#kinds.ofExpression(file, value, scope);
+      if (!found) continue;
+      // `alias = app` adds nothing.
+      if (value.kind === "name" && annotation === undefined) continue;
+      if (scope !== "" || name.includes(".")) {
+        this.#missInside({ file, line, name, scope, found });
+        continue;
+      }
+      const signs = value.kind === "call" ? Object.keys(value.keywords) : [];
+      byName.set(name, {
+        kind: found.kind,
+        file,
+        attribute: name,
+        line,
+        factory: false,
+        what: found.what,
+        wraps: found.wraps,
+        signs,
+        mounts: [],
+      });
+    }
+    for (const fact of facts.functions) {
+      const found = fact.scope === "" ? this.#kinds.ofFunction(file, fact) : undefined;
+      if (!found) continue;
+      factories.add(fact.name);
+      if (fact.required > 0 || fact.async) this.#missFactory(file, fact, found);
+      else
+        byName.set(fact.name, {
+          kind: found.kind,
+          file,
+          attribute: fact.name,
+          line: fact.line,
+          factory: true,
+          what: `returns ${found.what}`,
+          signs: [],
+          mounts: [],
+        });
+    }
+    for (const fact of facts.classes)
+      if (fact.scope === "" && this.#kinds.ofAnnotation(file, fact.name)) factories.add(fact.name);
+    this.#addImported(file, byName);
+    for (const { call, scope } of facts.calls)
+      this.#readCall(file, { callee: call.callee, args: call.args, scope, byName });
+    this.#candidates.push(...byName.values());
+  }
+
+  /** `from app.api import app` in a file whose name says that it is the one to run. */
+  #addImported(file: string, byName: Map<string, Candidate>): void {
+    if (!/(?:^|\/)(?:main|asgi|server|__main__|wsgi|worker|celery_worker|celery_main)\.py$/.test(file)) return;
+    const facts = this.#kinds.facts(file);
+    for (const { names, module, line, where } of facts.imports) {
+      if (where !== "top" && where !== "try") continue;
+      for (const name of names) {
+        if (byName.has(name) || facts.aliases.get(name) === undefined) continue;
+        const found = this.#kinds.ofExpression(file, { kind: "name", name });
+        const origin = found && this.#kinds.moduleFile(file, module);
+        if (!found || origin === undefined) continue;
+        byName.set(name, {
+          kind: found.kind,
+          file,
+          attribute: name,
+          line,
+          factory: false,
+          what: found.what,
+          imported: `${origin}:${name}`,
+          signs: [],
+          mounts: [],
+        });
+      }
+    }
+  }
+
+  #readCall(
+    file: string,
+    {
+      callee,
+      args,
+      scope,
+      byName,
+    }: {
+      callee: string;
+      args: { kind: string; name?: string; callee?: string }[];
+      scope: string;
+      byName: Map<string, Candidate>;
+    },
+  ): void {
+    const at = callee.lastIndexOf(".");
+    const method = callee.slice(at + 1);
+    // Inside a factory the calls are those of what it returns.
+    const candidate = byName.get(callee.slice(0, at)) ?? byName.get(scope.split(".", 1)[0] as string);
+    if (!candidate || at === -1) return;
+    candidate.signs.push(method);
+    if (method !== "mount") return;
+    for (const arg of args.slice(1)) {
+      if (arg.kind !== "name" || arg.name === undefined) continue;
+      const target = canonical(this.#kinds.facts(file), arg.name);
+      const [, module = "", name = ""] = /^(.*?)\.?([^.]+)$/.exec(target) ?? [];
+      const origin = target === arg.name ? file : this.#kinds.moduleFile(file, module);
+      candidate.mounts.push(`${origin}:${name}`);
+    }
+  }
+
+  #weigh(candidate: Candidate, all: Candidate[]): AppObject {
+    const { kind, file, attribute, factory, line } = candidate;
+    const importRoot = importRootOf({
+      ...this.#input,
+      file,
+      facts: this.#kinds.facts(file),
+      targets: this.#input.targets,
+    });
+    const module = moduleName(file, importRoot).name;
+    const { score, reasons } = scoreApp(candidate, { module, all, targets: this.#input.targets });
+    return { kind, module, attribute, factory, file, line, importRoot, score, reasons };
+  }
+
+  #missAside({ file, line, what, attribute, factory }: Candidate): void {
+    const target = `${moduleName(file, "").name}:${attribute}${factory ? "()" : ""}`;
+    this.#nearMisses.push({
+      file,
+      line,
+      what: `is ${what}, but in a folder that holds no service`,
+      try: `--app "${target}"`,
+    });
+  }
+
+  #missInside({
+    file,
+    line,
+    name,
+    scope,
+    found,
+  }: {
+    file: string;
+    line: number;
+    name: string;
+    scope: string;
+    found: FoundKind;
+  }): void {
+    const owner = scope === "" ? name : scope;
+    if (this.#kinds.facts(file).functions.some((fact) => fact.name === owner && this.#kinds.ofFunction(file, fact)))
+      return;
+    this.#nearMisses.push({
+      file,
+      line,
+      what: `makes ${found.what} inside ${owner}`,
+      try: `bind it at the top level of ${file}: ${name.replace(/^.*\./, "")} = …`,
+    });
+  }
+
+  #missFactory(
+    file: string,
+    fact: { name: string; line: number; required: number; async: boolean },
+    found: FoundKind,
+  ): void {
+    const because = fact.async
+      ? "is a coroutine"
+      : `needs ${fact.required === 1 ? "an argument" : `${fact.required} arguments`}`;
+    const called = [...this.#kinds.scanned()].some((path) =>
+      this.#kinds
+        .facts(path)
+        .assignments.some(({ value, scope }) => scope === "" && value.kind === "call" && value.callee === fact.name),
+    );
+    if (called) return;
+    this.#nearMisses.push({
+      file,
+      line: fact.line,
+      what: `${fact.name} returns ${found.what}, but ${because}`,
+      try: fact.async
+        ? `make ${fact.name} a plain function`
+        : `give its parameters defaults, or add a module with app = ${fact.name}(…)`,
+    });
+  }
+}
+
+function compare(a: AppObject, b: AppObject): number {
+  const [left, right] = [`${a.file}:${a.attribute}`, `${b.file}:${b.attribute}`];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
