@@ -162,7 +162,17 @@ async function composeLayers(
       }),
     );
   }
-  const system = await systemSegment({ request, gathered }, services);
+  const system = systemSegment(
+    {
+      debs: [...gathered.baseDebs, ...gathered.nativeDebs].map(({ facts }) => facts),
+      elf: interpreter?.elf ?? [],
+      user: request.user,
+      platform: request.platform,
+      shell: request.shell,
+      mtime,
+    },
+    services.store,
+  );
   layers.push(compose({ kind: "system", name: "users and indexes", ...system, contents: [] }));
   return Promise.all(layers);
 }

@@ -3,8 +3,9 @@ import { SheafError, throwAll } from "../errors.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
 import { hostPlatform, parsePlatform, type Platform } from "../platform.ts";
-import { parseSize } from "../project/config/size.ts";
+import { parseSize } from "../project/config/parse-size.ts";
 import type { Project, Sourced } from "../project/project.ts";
+import { standardLibrary } from "../project/python/standard-library.ts";
 import { readProject } from "../project/read-project.ts";
 import { resolveDistributions } from "../resolve/resolve.ts";
 import type { Resolution, Target } from "../resolve/resolution.ts";
@@ -207,7 +208,7 @@ class Planner {
         user,
       }),
       options: { strip, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
-      budget: intent.settings.budget ? { value: parseSize(intent.settings.budget), source: "config" } : undefined,
+      budget: budgetOf(intent),
       notes: [
         ...notes,
         ...packageNotes,
@@ -271,7 +272,7 @@ class Planner {
 
   #checkImports({ intent, environment, start, importRoots, minor }: ImportCheck): void {
     const { project, code } = this.#input;
-    const provided = new Set(environment.distributions.flatMap((each) => each.modules));
+    const provided = new Set([...standardLibrary(minor), ...environment.distributions.flatMap((each) => each.modules)]);
     const allowed = new Set([...(project.config["allow-missing"] ?? []), ...(intent.settings["allow-missing"] ?? [])]);
     const missing = missingImports(code, {
       start,
@@ -370,6 +371,11 @@ async function debianParts(archive: DebianArchive, choice: InterpreterChoice) {
   const parts = debianPythonPackages(archive, choice.minor);
   if (!parts) throw new Error(`${archive.codename} offered Python ${choice.minor} and has no packages of it`);
   return parts;
+}
+
+function budgetOf({ settings }: ImageIntent): Sourced<number> | undefined {
+  const value = settings.budget === undefined ? undefined : parseSize(settings.budget);
+  return value === undefined ? undefined : { value, source: "config" };
 }
 
 function glibcOf(archive: DebianArchive): [number, number] {
