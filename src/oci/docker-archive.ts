@@ -1,10 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
-import * as fs from "node:fs";
-import { once } from "node:events";
+import { createHash } from "node:crypto";
 import type { Writable } from "node:stream";
 
 import { tarEnd, tarHeader, tarPadding } from "../archive/tar-write.ts";
 import { diskError } from "../store/store.ts";
+import { writeAtomically } from "./atomic-file.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { containerdName, fullName, tagOf, withTag } from "./image-name.ts";
 import type { Image } from "./image.ts";
@@ -26,36 +25,37 @@ export async function writeDockerArchive(
   image: Image,
   tags: readonly string[],
 ): Promise<void> {
-  if (typeof target !== "string") return writeTo(target, image, tags);
-  const temporary = `${target}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+  if (typeof target !== "string") return writeToStream(target, archiveChunks(image, tags));
   try {
-    const stream = fs.createWriteStream(temporary, { flags: "wx", highWaterMark: 1024 * 1024 });
-    await writeTo(stream, image, tags);
-    stream.end();
-    await once(stream, "close");
-    await fs.promises.rename(temporary, target);
+    await writeAtomically(target, archiveChunks(image, tags));
   } catch (error) {
     throw diskError(error, target);
-  } finally {
-    await fs.promises.rm(temporary, { force: true });
   }
 }
 
-async function writeTo(stream: Writable, image: Image, tags: readonly string[]): Promise<void> {
-  const failure: { error?: unknown } = {};
-  const onError = (error: unknown) => (failure.error = error);
+async function writeToStream(stream: Writable, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  let failure: unknown;
+  const onError = (error: unknown) => (failure ??= error);
   stream.on("error", onError);
   try {
-    for await (const chunk of archiveChunks(image, tags)) {
-      if (failure.error) break;
-      if (!stream.write(chunk)) await Promise.race([once(stream, "drain"), once(stream, "close")]);
+    for await (const chunk of chunks) {
+      if (!stream.write(chunk) && !stream.destroyed) await drained(stream);
+      if (stream.destroyed) throw failure ?? new Error("the stream was closed before the archive was complete");
     }
-  } catch (error) {
-    failure.error ??= error;
   } finally {
     stream.off("error", onError);
   }
-  if (failure.error) throw failure.error;
+}
+
+function drained(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const events = ["drain", "close", "error"];
+    const settle = () => {
+      for (const event of events) stream.off(event, settle);
+      resolve();
+    };
+    for (const event of events) stream.on(event, settle);
+  });
 }
 
 async function* archiveChunks(image: Image, tags: readonly string[]): AsyncGenerator<Uint8Array, void, void> {

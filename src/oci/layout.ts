@@ -1,10 +1,11 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { SheafError } from "../errors.ts";
 import type { Digest } from "../store/store.ts";
 import { diskError, sha256 } from "../store/store.ts";
+import { writeAtomically } from "./atomic-file.ts";
 import { folderSource } from "./blob-source.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { Image } from "./image.ts";
@@ -31,8 +32,8 @@ export async function writeLayout(
     fs.mkdirSync(path.join(directory, "blobs", "sha256"), { recursive: true });
     for (const image of all) await writeImage(directory, image);
     const descriptor = await describe(directory, all, tag);
-    await replace(path.join(directory, "oci-layout"), canonicalJson({ imageLayoutVersion: "1.0.0" }));
-    await replace(path.join(directory, "index.json"), canonicalJson(updatedIndex(directory, descriptor)));
+    await writeAtomically(path.join(directory, "oci-layout"), [canonicalJson({ imageLayoutVersion: "1.0.0" })]);
+    await writeAtomically(path.join(directory, "index.json"), [canonicalJson(updatedIndex(directory, descriptor))]);
     return descriptor;
   } catch (error) {
     throw diskError(error, directory);
@@ -91,25 +92,15 @@ async function writeBlob(
 ): Promise<void> {
   const file = path.join(directory, ...blobFile(digest).split("/"));
   if (fs.statSync(file, { throwIfNoEntry: false })?.size === size) return;
-  const temporary = `${file}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
-  try {
-    await writeHashed(temporary, digest, chunks());
-    await fs.promises.rename(temporary, file);
-  } finally {
-    await fs.promises.rm(temporary, { force: true });
-  }
+  await writeAtomically(file, checked(digest, chunks()));
 }
 
-async function writeHashed(file: string, digest: Digest, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+/** Passes chunks on and fails at their end when they aren't what the digest names. */
+async function* checked(digest: Digest, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
   const hash = createHash("sha256");
-  const handle = await fs.promises.open(file, "wx", 0o644);
-  try {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      await handle.writeFile(chunk);
-    }
-  } finally {
-    await handle.close();
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
   }
   checkDigest(digest, `sha256:${hash.digest("hex")}`);
 }
@@ -120,10 +111,4 @@ export function checkDigest(promised: Digest, actual: Digest): void {
   throw new SheafError("SHEAF_DIGEST", `the blob ${promised} has the content of ${actual}`, {
     hint: "the image or the cache is damaged: build it again",
   });
-}
-
-async function replace(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
-  await fs.promises.writeFile(temporary, bytes, { flag: "wx" });
-  await fs.promises.rename(temporary, file);
 }
