@@ -76,6 +76,7 @@ export const leftOut: readonly LeftOut[] = [
   { name: "ndbm", matches: extension("_dbm"), reason: "needs libdb or libgdbm; dbm falls back on its other formats" },
   { name: "nis", matches: extension("nis"), reason: "Sun's Yellow Pages, needs libnsl" },
   { name: "ossaudiodev", matches: extension("ossaudiodev"), reason: "sound cards" },
+  { name: "windows", matches: (path) => path.endsWith(".exe"), reason: "programs for Windows" },
   { name: "static", matches: (path) => /\.(?:a|o|la)$/.test(path), reason: "for linking" },
   {
     name: "EXTERNALLY-MANAGED",
