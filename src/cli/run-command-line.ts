@@ -4,6 +4,7 @@ import { exitCodes, SheafError } from "../errors.ts";
 import { didYouMean } from "../project/config/did-you-mean.ts";
 import { errorJson, errorText } from "../report/error-text.ts";
 import { styleFor } from "../report/text.ts";
+import { isErrno } from "../store/store.ts";
 import type { Command, CommandInput } from "./command.ts";
 import { CommandContext } from "./context.ts";
 import { loadCommand, summaries } from "./commands.ts";
@@ -24,6 +25,8 @@ export async function runCommandLine(words: string[]): Promise<number> {
     context?.stopProgress();
     void Promise.race([context?.close(), pause(2000)]).finally(() => process.exit(exitCodes.interrupted));
   };
+  // Whoever reads may stop reading: `sheaf inspect --files | head`.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal).on("SIGHUP", onSignal);
   try {
     const parsed = await parse(words);
@@ -146,6 +149,11 @@ function print(text: string): Promise<void> {
       else resolve();
     });
   });
+}
+
+function ignoreClosedPipe(error: Error): void {
+  if (isErrno(error, "EPIPE")) process.exit(process.exitCode ?? exitCodes.ok);
+  throw error;
 }
 
 function pause(milliseconds: number): Promise<void> {

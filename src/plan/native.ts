@@ -76,11 +76,14 @@ function closure(
   const triplet = tripletOf(platform);
   return closeLibraries({
     objects: [...objects, ...all.flatMap(({ facts }) => facts.elf)],
-    links: [...links, ...all.flatMap(({ facts }) => facts.links)],
+    links: [...mergedLinks, ...links, ...all.flatMap(({ facts }) => facts.links)],
     machine: machineOf(platform),
     searchPath: ["usr/local/lib", `lib/${triplet}`, `usr/lib/${triplet}`, "lib", "usr/lib"],
   });
 }
+
+/** The links of a merged /usr stand in a layer of their own. */
+const mergedLinks = ["bin", "lib", "lib64", "sbin"].map((name) => ({ path: name, target: `usr/${name}` }));
 
 /** Who of the others depends on a package: `dependency of libpq5`. */
 function reasonOf(pkg: DebPackage, packages: readonly DebPackage[]): string {

@@ -156,7 +156,7 @@ function assign(env: Record<string, string>, text: string): void {
 
 /** `8000`, `9000:8000`, `127.0.0.1:9000:8000`. */
 function parsePort(text: string): { host: number; container: number } {
-  const match = text.match(/^(?:[\d.]+:)?(?:(\d+):)?(\d+)(?:\/tcp)?$/);
+  const match = text.match(/^(?:\d+\.\d+\.\d+\.\d+:)?(?:(\d+):)?(\d+)(?:\/tcp)?$/);
   const container = Number(match?.[2]);
   const host = Number(match?.[1] ?? container);
   if (match && host > 0 && host < 65_536 && container > 0 && container < 65_536) return { host, container };

@@ -1,0 +1,165 @@
+import * as fs from "node:fs";
+
+import { newestOf, openStoredImage } from "../../assemble/stored-images.ts";
+import type { Image } from "../../oci/image.ts";
+import { kindOf, layerHistory } from "../../oci/history.ts";
+import { alignColumns, formatBytes, plural, printable, shorten, type Style } from "../../report/text.ts";
+import { type Command, flagOption, textOption } from "../command.ts";
+import type { Context } from "../context.ts";
+
+export const inspect: Command = {
+  name: "inspect",
+  summary: "show layers, sizes and who brought which file",
+  arguments: [
+    { name: "image", summary: "tag in the store, OCI layout or archive; the newest of this folder unless given" },
+  ],
+  options: [
+    { flags: "--files", summary: "list every file with its size and who brought it" },
+    { flags: "--path <prefix>", summary: "only files below this path" },
+    { flags: "--owner <name>", summary: "only files that this package brought" },
+  ],
+  examples: [
+    "sheaf inspect",
+    "sheaf inspect demeterai-api --owner pillow",
+    "sheaf inspect dist/api --path usr/local/bin --json",
+  ],
+  async run(input, context) {
+    const opened = await open(input.arguments[0], context);
+    const { image, layers } = opened;
+    const summary = {
+      digest: image.digest,
+      platform: `${image.platform.os}/${image.platform.architecture}`,
+      config: image.config.config ?? {},
+      layers,
+    };
+    const prefix = textOption(input, "path")?.replace(/^\/+/, "");
+    const owner = textOption(input, "owner");
+    if (!flagOption(input, "files") && prefix === undefined && owner === undefined) {
+      return { json: summary, text: (style) => summaryText(opened, style) };
+    }
+    const { readFiles } = await import("../../inspect/read-files.ts");
+    const all = await readFiles(image);
+    const files = all.filter(
+      (file) =>
+        (prefix === undefined || file.path === prefix || file.path.startsWith(`${prefix.replace(/\/$/, "")}/`)) &&
+        (owner === undefined || file.owner?.split(" ")[0] === owner),
+    );
+    return {
+      json: { ...summary, files },
+      text: (style, width) =>
+        alignColumns(
+          files
+            .filter((file) => file.type !== "directory")
+            .map((file) => [
+              formatBytes(file.size),
+              shorten(printable(file.path), Math.max(30, width - 50)),
+              style.dim(file.owner ?? layers[file.layer]?.name ?? ""),
+            ]),
+          [0],
+        ).join("\n"),
+    };
+  },
+};
+
+interface Opened {
+  title: string;
+  image: Image;
+  layers: {
+    name: string;
+    kind: string;
+    digest: string;
+    diffId: string;
+    compressed: number;
+    unpacked: number;
+    contents: { name: string; version: string; compressed: number; unpacked: number }[];
+  }[];
+}
+
+async function open(name: string | undefined, context: Context): Promise<Opened> {
+  if (name !== undefined && fs.existsSync(name)) return openFromDisk(name, context);
+  const { reference, image, layers } = openStoredImage(
+    context.store,
+    name ?? newestOf(context.store, context.directory),
+  );
+  return {
+    title: reference,
+    image,
+    layers: layers.map(({ name: title, record, contents }) => ({
+      name: title,
+      kind: record.kind,
+      digest: record.digest,
+      diffId: record.diffId,
+      compressed: record.size,
+      unpacked: record.unpackedSize,
+      contents,
+    })),
+  };
+}
+
+async function openFromDisk(name: string, context: Context): Promise<Opened> {
+  const { openImageFile } = await import("../../oci/open-file.ts");
+  const image = await openImageFile(name, context.store);
+  const history = layerHistory(image.config.history);
+  const layers: Opened["layers"] = [];
+  for (const [index, layer] of image.layers.entries()) {
+    layers.push({
+      name: history[index]?.created_by ?? `layer ${index + 1}`,
+      kind: kindOf(history[index]),
+      digest: layer.digest,
+      diffId: layer.diffId,
+      compressed: layer.size,
+      unpacked: layer.unpackedSize || (await countBytes(layer.uncompressed())),
+      contents: [],
+    });
+  }
+  return { title: name, image, layers };
+}
+
+async function countBytes(chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  let size = 0;
+  for await (const chunk of chunks) size += chunk.length;
+  return size;
+}
+
+function summaryText({ title, image, layers }: Opened, style: Style): string {
+  const config = image.config.config ?? {};
+  const total = (pick: (layer: Opened["layers"][number]) => number) =>
+    layers.reduce((sum, layer) => sum + pick(layer), 0);
+  const rows = [
+    ["layer", "unpacked", "compressed", "holds"].map((cell) => style.dim(cell)),
+    ...layers.map((layer) => [
+      shorten(printable(layer.name), 48),
+      formatBytes(layer.unpacked),
+      formatBytes(layer.compressed),
+      style.dim(holds(layer.contents)),
+    ]),
+    [
+      "total",
+      formatBytes(total((layer) => layer.unpacked)),
+      formatBytes(total((layer) => layer.compressed)),
+      plural(layers.length, "layer"),
+    ],
+  ];
+  const facts: [string, string | undefined][] = [
+    ["command", [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])].join(" ")],
+    ["user", config.User],
+    ["workdir", config.WorkingDir],
+    ["ports", Object.keys(config.ExposedPorts ?? {}).join(" ")],
+    ["health", config.Healthcheck?.Test?.join(" ")],
+    ["env", config.Env?.join(" ")],
+  ];
+  return [
+    `${style.bold(title)} ${style.dim(image.digest)}`,
+    ...alignColumns(rows, [1, 2]).map((line) => `  ${line}`),
+    "",
+    ...alignColumns(
+      facts.filter(([, value]) => value).map(([label, value]) => [`  ${style.dim(label)}`, printable(value ?? "")]),
+    ),
+  ].join("\n");
+}
+
+function holds(contents: Opened["layers"][number]["contents"]): string {
+  if (contents.length <= 1) return "";
+  const largest = contents.toSorted((a, b) => b.unpacked - a.unpacked).slice(0, 4);
+  return `${largest.map((each) => each.name).join(", ")}${contents.length > 4 ? ` and ${contents.length - 4} more` : ""}`;
+}
