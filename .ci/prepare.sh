@@ -44,6 +44,11 @@ CONF
   if [ ! -d /run/systemd/system ]; then export CONTAINERS_CONF=$logs/containers.conf; fi
 }
 
+# The way that every npm script takes on a fresh clone.
+install_npm_packages() {
+  timeout 300 node --input-type=module -e 'import { ensureDependencies } from "./scripts/setup.mjs"; ensureDependencies();'
+}
+
 # Programs that tests compare with and Debian doesn't have: looked for in .tools by the tests.
 install_oracles() {
   mkdir -p "$tools/bin"
