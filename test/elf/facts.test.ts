@@ -84,7 +84,8 @@ describe("elfFacts", () => {
   });
 
   it("never throws anything but a SheafError, nor takes long, however the bytes are changed", () => {
-    const originals = [buildElf({ ...full, debug: 500 }), buildElf({ ...full, class: 32, littleEndian: false })];
+    const moved = buildElf({ ...full, debug: 9000, trailingSegment: Buffer.alloc(99, 1) });
+    const originals = [buildElf({ ...full, debug: 500 }), buildElf({ ...full, class: 32, littleEndian: false }), moved];
     const value = fc.oneof(fc.constantFrom(0, 1, 0x7f, 0xff), fc.nat(255));
     const change = fc.tuple(fc.nat(), value, fc.integer({ min: 1, max: 8 }));
     fc.assert(

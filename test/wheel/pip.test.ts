@@ -23,6 +23,7 @@ const projects = [
   "pydantic-core",
   "psycopg2-binary",
   "pyyaml",
+  "pillow",
   "googleapis-common-protos",
   "tzdata",
   "typing-extensions",
@@ -119,7 +120,7 @@ describe.skipIf(wheels.length === 0)(
       }
       expect(stripped).toBeGreaterThan(2);
       const script =
-        "import asyncpg.protocol.protocol, uvloop, pydantic_core, psycopg2, greenlet, yaml; print(uvloop.new_event_loop())";
+        "import asyncpg.protocol.protocol, uvloop, pydantic_core, psycopg2, greenlet, yaml, PIL._imaging, PIL._imagingft, PIL._webp; print(uvloop.new_event_loop())";
       expect(execFileSync(join(venv, "bin/python"), ["-c", script], { encoding: "utf8" })).toContain("uvloop.Loop");
     });
 
