@@ -131,8 +131,10 @@ class HttpFetcher implements Fetcher {
       try {
         return await action();
       } catch (error) {
-        if (!canPass(error)) throw error;
-        if (attempt === attempts) throw unreachable(label, url, error);
+        if (error instanceof SheafError) throw error;
+        const last = attempt === attempts || !canPass(error);
+        if (last && (canPass(error) || isCertificateError(error))) throw unreachable(error, { label, url, attempt });
+        if (last) throw error;
         this.#emit({ type: "retry", id: url, label, attempt, reason: reasonOf(error) });
         await sleep(pauses[attempt - 1]);
       }
@@ -165,7 +167,6 @@ class Truncated extends Passing {
 }
 
 function canPass(error: unknown): boolean {
-  if (error instanceof SheafError) return false;
   if (error instanceof Passing) return true;
   const code = causeCode(error);
   return code === undefined ? false : code.startsWith("UND_ERR") || networkCodes.has(code);
@@ -181,10 +182,6 @@ const networkCodes = new Set([
   "EHOSTUNREACH",
   "ENOTFOUND",
   "EAI_AGAIN",
-  "ERR_TLS_CERT_ALTNAME_INVALID",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
 ]);
 
 function causeCode(error: unknown): string | undefined {
@@ -200,14 +197,21 @@ function reasonOf(error: unknown): string {
   return code && !message.includes(code) ? `${message} (${code})` : message;
 }
 
-function unreachable(label: string, url: string, cause: unknown): SheafError {
-  const certificate = /CERT|SIGNED|ISSUER/.test(causeCode(cause) ?? "");
-  return new SheafError("SHEAF_FETCH", `${label} could not be fetched, tried ${attempts} times`, {
+function isCertificateError(error: unknown): boolean {
+  return /CERT|SIGNED|SIGNATURE|ISSUER/.test(causeCode(error) ?? "");
+}
+
+function unreachable(
+  cause: unknown,
+  { label, url, attempt }: { label: string; url: string; attempt: number },
+): SheafError {
+  const times = attempt === 1 ? "" : `, tried ${attempt} times`;
+  return new SheafError("SHEAF_FETCH", `${label} could not be fetched${times}`, {
     details: [
       ["from", showUrl(url)],
       ["reason", reasonOf(cause)],
     ],
-    hint: certificate
+    hint: isCertificateError(cause)
       ? "if a proxy signs this network's traffic, name its certificate in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS"
       : ["check the network and HTTPS_PROXY", "or use --offline when everything is in the cache"],
     cause,

@@ -94,11 +94,18 @@ function flatten(headers: Record<string, string | string[] | undefined>): Record
   );
 }
 
+/** What the distributions keep their authorities in: a company's own are there too, as curl and apt expect. */
+const systemBundles = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+];
+
 /** Certificates that pip and curl trust on this machine; Node reads NODE_EXTRA_CA_CERTS itself. */
 function extraCertificates(environment: NodeJS.ProcessEnv): string | undefined {
-  for (const name of ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]) {
-    const file = environment[name];
-    if (file && fs.existsSync(file) && fs.statSync(file).isFile()) return fs.readFileSync(file, "utf8");
-  }
-  return undefined;
+  const named = ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].map((name) => environment[name]);
+  const file = [...named, ...systemBundles].find(
+    (each) => each && fs.statSync(each, { throwIfNoEntry: false })?.isFile(),
+  );
+  return file && fs.readFileSync(file, "utf8");
 }
