@@ -12,6 +12,8 @@ export type DebEffect =
   | { kind: "alternative"; name: string; link: string; path: string; priority: number; slaves: AlternativeSlave[] }
   /** Mode and owner by name; `create` when the folder is made, not only changed. Absolute path without the slash. */
   | { kind: "directory"; path: string; mode?: number; owner?: string; group?: string; create: boolean }
+  /** Mode and owner of a file of the package. */
+  | { kind: "attributes"; path: string; mode?: number; owner?: string; group?: string }
   | { kind: "symlink"; path: string; target: string }
   | { kind: "file"; path: string; text: string; mode: number }
   /** A login shell for /etc/shells. */

@@ -8,6 +8,7 @@ import { parseControl, formatParagraph } from "./control.ts";
 import type { DebEffect } from "./effects.ts";
 import { databaseEntries } from "./dpkg-database.ts";
 import { linkHardlinks, type UnpackedEntry, unpackEntry } from "./unpack.ts";
+import { applyAttributes } from "./attributes.ts";
 import { scriptEffects } from "./scripts.ts";
 
 export type { DebEffect } from "./effects.ts";
@@ -57,24 +58,31 @@ export async function installDeb(deb: Uint8Array, options: InstallDebOptions = {
   const { kept, leftOut } = options.keepDocs
     ? { kept: unpacked, leftOut: { files: 0, bytes: 0 } }
     : withoutDocs(unpacked);
-  const entries = linkHardlinks(unpacked, kept);
+  const architecture = required(fields, "Architecture");
+  const version = required(fields, "Version");
+  const plain = linkHardlinks(unpacked, kept);
+  const ignore = options.ignoreScripts?.includes(name) ?? false;
+  const fromScripts = scriptEffects({
+    name,
+    architecture,
+    control,
+    entries: linkHardlinks(unpacked, unpacked),
+    ignore,
+  });
+  const entries = applyAttributes(plain, fromScripts);
   const database = databaseEntries({ name, fields, control, entries });
   const source = /^(\S+)(?:\s+\(([^)]+)\))?/.exec(fields["Source"] ?? "");
-  const version = required(fields, "Version");
   return {
     name,
     version,
-    architecture: required(fields, "Architecture"),
+    architecture,
     source: source?.[1] ?? name,
     sourceVersion: source?.[2] ?? version,
     fields,
     entries: [...entries, ...database].toSorted((a, b) => (a.path < b.path ? -1 : 1)),
     elf: findElf(entries, name),
     links: entries.flatMap((entry) => (entry.type === "symlink" ? [{ path: entry.path, target: entry.target }] : [])),
-    effects: [
-      ...scriptEffects({ name, control, ignore: options.ignoreScripts?.includes(name) ?? false }),
-      ...dataEffects(entries),
-    ],
+    effects: [...fromScripts, ...dataEffects(entries)],
     leftOut,
   };
 }

@@ -4,7 +4,7 @@ import type { CachedLibrary } from "./ld-so-cache.ts";
 /** Folders that the loader looks into, in the order of Debian's ld.so.conf, as paths in the image: `usr/lib/x86_64-linux-gnu`. */
 export function loaderFolders(platform: Platform): string[] {
   const triplet = tripletOf(platform);
-  return ["usr/local/lib", `usr/local/lib/${triplet}`, `usr/lib/${triplet}`, "usr/lib", "usr/lib64"];
+  return ["usr/local/lib", `usr/local/lib/${triplet}`, `usr/lib/${triplet}`, "usr/lib"];
 }
 
 export interface LibraryFiles {

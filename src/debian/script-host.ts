@@ -1,0 +1,419 @@
+import type { DebEffect } from "./effects.ts";
+import { accountCommand } from "./script-accounts.ts";
+import { alternativesCommand } from "./script-alternatives.ts";
+import { leftOutCommands, pureCommands, quietCommands, transientPaths } from "./script-commands.ts";
+import { UnknownStatement } from "./script-error.ts";
+import type { CommandCall, Outcome, ShellHost, ShellState, Status, Value } from "./shell/evaluate.ts";
+
+/** What a maintainer script may know of the root: the package itself, unpacked, and nothing else. */
+export interface PackageFacts {
+  name: string;
+  architecture: string;
+  /** Paths as in the image. */
+  entries: ReadonlyMap<string, { type: string; text(): string }>;
+  /** Defaults of the questions that the package asks by debconf. */
+  answers: ReadonlyMap<string, string>;
+}
+
+type Handler = (call: CommandCall, shell: ShellState) => Outcome;
+
+const done: Outcome = { status: true, output: "" };
+const failed: Outcome = { status: false, output: "" };
+const unclear: Outcome = { status: undefined, output: undefined };
+
+/** Follows maintainer scripts and notes what they would do. */
+export class ScriptHost implements ShellHost {
+  readonly effects: DebEffect[] = [];
+  readonly #facts: PackageFacts;
+  /** What scripts made, by path. */
+  readonly #made = new Map<string, "file" | "directory" | "symlink">();
+  readonly #handlers: Record<string, Handler | undefined>;
+
+  constructor(facts: PackageFacts) {
+    this.#facts = facts;
+    const account: Handler = (call) => accountCommand(call, this.effects);
+    this.#handlers = {
+      ".": (call) => this.#source(call),
+      source: (call) => this.#source(call),
+      false: () => failed,
+      command: (call) => this.#isThere(call),
+      which: (call) => this.#isThere(call),
+      type: (call) => this.#isThere(call),
+      dpkg: (call) => this.#dpkg(call),
+      "dpkg-query": () => failed,
+      "dpkg-statoverride": (call) => this.#statOverride(call),
+      "dpkg-divert": (call) => divert(call),
+      getent: (call) => this.#getent(call),
+      ldconfig: () => this.#add({ kind: "ldconfig" }),
+      "add-shell": ({ args }) => this.#addAll(args.flatMap((path) => (path ? [{ kind: "shell", path } as const] : []))),
+      "update-alternatives": (call) => this.#addAll(alternativesCommand(call)),
+      adduser: account,
+      addgroup: account,
+      useradd: account,
+      groupadd: account,
+      usermod: account,
+      gpasswd: account,
+      mkdir: (call) => this.#makeDirectories(call),
+      install: (call) => this.#install(call),
+      ln: (call) => this.#link(call),
+      touch: (call) => this.#touch(call),
+      cp: (call) => this.#copy(call),
+      ucf: (call) => this.#copy(call),
+      mv: (call) => this.#move(call),
+      rm: () => done,
+      rmdir: () => done,
+      unlink: () => done,
+      chmod: (call) => this.#change(call, "mode"),
+      chown: (call) => this.#change(call, "owner"),
+      chgrp: (call) => this.#change(call, "group"),
+      tee: (call) => this.#tee(call),
+    };
+  }
+
+  run(call: CommandCall, shell: ShellState): Outcome {
+    const name = call.name.slice(call.name.lastIndexOf("/") + 1);
+    const handler = this.#handlers[name];
+    if (handler) return handler(call, shell);
+    if (name.startsWith("db_")) return this.#debconf(call, shell);
+    if (quietCommands.has(name)) return printed(call, name);
+    if (pureCommands.has(name)) return this.#pure(call, name);
+    const reason = leftOutCommands.get(name);
+    if (reason !== undefined) return this.#leaveOut(reason);
+    if (/^python3(\.\d+)?$/.test(name) && call.args.some((arg) => arg?.endsWith("py_compile.py")))
+      return this.#leaveOut(leftOutCommands.get("py3compile") ?? "");
+    // A program of another package, by its path, is not there.
+    if (
+      call.name.startsWith("/") &&
+      !this.#facts.entries.has(imagePath(call.name)) &&
+      !/^\/(usr\/)?s?bin\//.test(call.name)
+    )
+      return failed;
+    throw new UnknownStatement(call.line, `${call.name || "a command whose name depends on the machine"} is not known`);
+  }
+
+  write({ path, append, text, line }: { path: Value; append: boolean; text: Value; line: number }): void {
+    if (path === undefined) throw new UnknownStatement(line, "it writes to a file whose name depends on the machine");
+    if (transientPaths.test(path)) return;
+    if (text === undefined || append)
+      throw new UnknownStatement(line, `it writes to ${path} what depends on the machine`);
+    this.#makeFile(path, text, 0o644);
+  }
+
+  test(kind: string, path: string): Status {
+    if (kind === "t") return false;
+    if (!/^[edfhLrwxsbcpSugkGO]$/.test(kind)) return undefined;
+    const key = imagePath(path);
+    const type = this.#facts.entries.get(key)?.type ?? this.#made.get(key);
+    if (type === undefined)
+      return key === "" || [...this.#facts.entries.keys()].some((entry) => entry.startsWith(`${key}/`))
+        ? kind === "e" || kind === "d"
+        : false;
+    if (kind === "d") return type === "directory";
+    if (kind === "f") return type === "file" || type === "hardlink";
+    if (kind === "h" || kind === "L") return type === "symlink";
+    if (kind === "e" || kind === "r" || kind === "w") return true;
+    return undefined;
+  }
+
+  #add(effect: DebEffect): Outcome {
+    this.effects.push(effect);
+    return done;
+  }
+
+  #addAll(effects: DebEffect[]): Outcome {
+    this.effects.push(...effects);
+    return done;
+  }
+
+  #leaveOut(what: string): Outcome {
+    if (!this.effects.some((effect) => effect.kind === "left-out" && effect.what === what))
+      this.effects.push({ kind: "left-out", what });
+    return done;
+  }
+
+  /** debconf(7) with the defaults of the package's own templates. */
+  #debconf({ name, args }: CommandCall, shell: ShellState): Outcome {
+    if (name === "db_get" || name === "db_fget" || name === "db_metaget") {
+      const answer = name === "db_get" ? this.#facts.answers.get(args[0] ?? "") : "false";
+      shell.variables.set("RET", args[0] === undefined ? undefined : (answer ?? ""));
+    }
+    return done;
+  }
+
+  #source({ args, line }: CommandCall): Outcome {
+    const [file] = args;
+    if (
+      file !== undefined &&
+      /\/(confmodule|init-functions|maintscript-helper|dpkg-maintscript-helper|os-release)$/.test(file)
+    )
+      return done;
+    if (file !== undefined && this.test("e", file) === false) return failed;
+    throw new UnknownStatement(line, `it reads ${file ?? "another file"} as a part of itself`);
+  }
+
+  #isThere({ name, args }: CommandCall): Outcome {
+    const wanted = args.find((arg) => arg === undefined || !arg.startsWith("-"));
+    if (name === "command" && !args.some((arg) => arg === "-v" || arg === "-V")) return unclear;
+    if (wanted === undefined) return unclear;
+    const base = wanted.slice(wanted.lastIndexOf("/") + 1);
+    if (this.#handlers[base] || pureCommands.has(base) || leftOutCommands.has(base))
+      return { status: true, output: wanted };
+    return { status: this.test("e", wanted.startsWith("/") ? wanted : `/usr/bin/${base}`), output: "" };
+  }
+
+  #dpkg({ args }: CommandCall): Outcome {
+    if (args[0] === "--print-architecture") return { status: true, output: this.#facts.architecture };
+    if (args[0] === "--compare-versions") return compareToNothing(args);
+    if (args[0]?.startsWith("--assert") || args[0]?.startsWith("--validate")) return done;
+    return failed;
+  }
+
+  #getent({ args }: CommandCall): Outcome {
+    const [table, name] = args;
+    if (name === undefined) return unclear;
+    const ofBase = new Set([
+      "root",
+      "daemon",
+      "bin",
+      "sys",
+      "adm",
+      "tty",
+      "disk",
+      "lp",
+      "mail",
+      "shadow",
+      "utmp",
+      "staff",
+      "users",
+      "nogroup",
+      "nobody",
+      "www-data",
+      "man",
+      "games",
+    ]);
+    const made = this.effects.some(
+      (effect) => (effect.kind === "user" || effect.kind === "group") && effect.name === name,
+    );
+    if (table === "passwd" || table === "group") return ofBase.has(name) || made ? unclear : failed;
+    return unclear;
+  }
+
+  #statOverride({ args, line }: CommandCall): Outcome {
+    const add = args.indexOf("--add");
+    if (add < 0) return failed;
+    const [owner, group, mode, path] = args.slice(add + 1).filter((arg) => !arg?.startsWith("--"));
+    if (!owner || !group || !mode || !path)
+      throw new UnknownStatement(line, "dpkg-statoverride with values that depend on the machine");
+    return this.#setAttributes(path, { owner, group, mode: Number.parseInt(mode, 8) });
+  }
+
+  #makeDirectories({ args, line }: CommandCall): Outcome {
+    const { options, rest } = readOptions(args, ["-m", "--mode"]);
+    const mode = octal(options.get("-m") ?? options.get("--mode"));
+    for (const path of rest) this.#makeDirectory(path, { line, ...(mode === undefined ? {} : { mode }) });
+    return done;
+  }
+
+  #makeDirectory(
+    path: Value,
+    { line, ...attributes }: { line: number; mode?: number; owner?: string; group?: string },
+  ): void {
+    if (path === undefined) throw new UnknownStatement(line, "it makes a folder whose name depends on the machine");
+    this.#made.set(imagePath(path), "directory");
+    if (!transientPaths.test(path))
+      this.effects.push({ kind: "directory", path: imagePath(path), create: true, ...attributes });
+  }
+
+  #install(call: CommandCall): Outcome {
+    const { options, rest } = readOptions(call.args, ["-m", "--mode", "-o", "--owner", "-g", "--group"]);
+    const mode = octal(options.get("-m") ?? options.get("--mode"));
+    const owner = options.get("-o") ?? options.get("--owner");
+    const group = options.get("-g") ?? options.get("--group");
+    const attributes = {
+      ...(mode === undefined ? {} : { mode }),
+      ...(owner ? { owner } : {}),
+      ...(group ? { group } : {}),
+    };
+    if (![...options.keys()].some((key) => key === "--directory" || /^-[a-zA-Z]*d[a-zA-Z]*$/.test(key)))
+      return this.#copy({ ...call, args: rest });
+    for (const path of rest) this.#makeDirectory(path, { line: call.line, ...attributes });
+    return done;
+  }
+
+  #link({ args, line }: CommandCall): Outcome {
+    const [target, path] = readOptions(args, []).rest;
+    if (target === undefined || path === undefined)
+      throw new UnknownStatement(line, "it makes a link whose name depends on the machine");
+    const key = imagePath(path);
+    this.#made.set(key, "symlink");
+    return transientPaths.test(path) ? done : this.#add({ kind: "symlink", path: key, target });
+  }
+
+  #touch({ args, line }: CommandCall): Outcome {
+    for (const path of readOptions(args, ["-d", "-r", "-t"]).rest) {
+      if (path === undefined) throw new UnknownStatement(line, "it makes a file whose name depends on the machine");
+      if (this.test("e", path) === false) this.#makeFile(path, "", 0o644);
+    }
+    return done;
+  }
+
+  #copy({ args, line }: CommandCall): Outcome {
+    const { rest } = readOptions(args, ["--debconf-template", "--sum-file", "--src-dir"]);
+    const [from, to] = rest;
+    if (to !== undefined && transientPaths.test(to)) return done;
+    if (from !== undefined && this.test("e", from) === false) return failed;
+    const source = from === undefined ? undefined : this.#facts.entries.get(imagePath(from));
+    if (rest.length !== 2 || to === undefined || source?.type !== "file")
+      throw new UnknownStatement(line, `it copies ${from ?? "a file"}, which depends on the machine`);
+    const path = this.test("d", to) ? `${to}/${(from ?? "").split("/").at(-1)}` : to;
+    this.#makeFile(path, source.text(), 0o644);
+    return done;
+  }
+
+  #move({ args, line }: CommandCall): Outcome {
+    const [from, to] = readOptions(args, []).rest;
+    if (from !== undefined && this.test("e", from) === false) return failed;
+    if (to !== undefined && transientPaths.test(to)) return done;
+    throw new UnknownStatement(line, `it moves ${from ?? "a file"}`);
+  }
+
+  #change({ args, line }: CommandCall, what: "mode" | "owner" | "group"): Outcome {
+    const { rest, options } = readOptions(args, ["--reference"]);
+    const [value, ...paths] = rest;
+    if (value === undefined || options.has("--reference"))
+      throw new UnknownStatement(line, "it sets a mode or an owner that depends on the machine");
+    const [owner, group] = value.split(/[:.]/);
+    const mode = octal(value);
+    for (const path of paths) {
+      if (path === undefined) throw new UnknownStatement(line, "it changes a file whose name depends on the machine");
+      if (what === "mode" && mode !== undefined) this.#setAttributes(path, { mode });
+      else if (what === "mode") this.#leaveOut(`mode ${value} of ${path}`);
+      else
+        this.#setAttributes(
+          path,
+          what === "group" ? { group: value } : { ...(owner ? { owner } : {}), ...(group ? { group } : {}) },
+        );
+    }
+    return done;
+  }
+
+  #setAttributes(path: string, attributes: { mode?: number; owner?: string; group?: string }): Outcome {
+    const key = imagePath(path);
+    if (transientPaths.test(path) || this.test("e", path) === false) return done;
+    const isFolder = this.test("d", path) === true;
+    const earlier = this.effects.findLast(
+      (effect) => (effect.kind === "directory" || effect.kind === "file") && effect.path === key,
+    );
+    if (earlier?.kind === "directory") Object.assign(earlier, attributes);
+    else if (isFolder) this.effects.push({ kind: "directory", path: key, create: false, ...attributes });
+    else if (earlier?.kind === "file" && attributes.mode !== undefined) earlier.mode = attributes.mode;
+    else if (!earlier) this.effects.push({ kind: "attributes", path: key, ...attributes });
+    return done;
+  }
+
+  #tee({ args, input, line }: CommandCall): Outcome {
+    const { rest, options } = readOptions(args, []);
+    for (const path of rest) this.write({ path, append: options.has("-a"), text: input, line });
+    return { status: true, output: input };
+  }
+
+  #pure(call: CommandCall, name: string): Outcome {
+    const changes =
+      name === "find" ? /^-(delete|exec|execdir|ok)$/ : name === "sed" ? /^(-[a-zA-Z]*i.*|--in-place.*)$/ : undefined;
+    if (changes && call.args.some((arg) => arg !== undefined && changes.test(arg))) {
+      const paths = call.args.filter((arg) => arg?.startsWith("/"));
+      const isThere = paths.some((path) => path === undefined || this.test("e", path) !== false);
+      if (isThere || paths.length === 0)
+        throw new UnknownStatement(call.line, `${name} changes ${paths[0] ?? "files"}`);
+      return failed;
+    }
+    if (name === "xargs" && call.args.length > 0) {
+      const inner = call.args.find((arg) => arg === undefined || !arg.startsWith("-"));
+      if (inner === undefined || !(pureCommands.has(inner) || quietCommands.has(inner) || inner === "rm"))
+        throw new UnknownStatement(call.line, `xargs runs ${inner ?? "a command"}`);
+    }
+    if (name === "env") throw new UnknownStatement(call.line, "env runs a command");
+    if (name === "cat" && call.args.length === 0) return { status: true, output: call.input };
+    if (name === "mktemp" || name === "tempfile") return { status: true, output: "/tmp/file" };
+    if (/^[ef]?grep$/.test(name) && this.#readsNothing(call.args)) return failed;
+    return unclear;
+  }
+
+  #readsNothing(args: Value[]): boolean {
+    const files = args.filter((arg) => arg?.startsWith("/"));
+    return files.length > 0 && files.every((file) => file !== undefined && this.test("e", file) === false);
+  }
+
+  #makeFile(path: string, text: string, mode: number): void {
+    if (transientPaths.test(path)) return;
+    const key = imagePath(path);
+    this.#made.set(key, "file");
+    this.effects.push({ kind: "file", path: key, text, mode });
+  }
+}
+
+/** `$2` is empty when there was no version before: older than all others for `lt`, unlike for `lt-nl` (dpkg(1)). */
+function compareToNothing([, a, operator = "", b]: Value[]): Outcome {
+  if (a === undefined || b === undefined) return unclear;
+  if (a !== "" && b !== "") return unclear;
+  if (operator.endsWith("-nl")) return failed;
+  if (a === b) return { status: /^(le|eq|ge)/.test(operator), output: "" };
+  return { status: (a === "") === /^(lt|le|<|<<|<=|ne)/.test(operator), output: "" };
+}
+
+function divert({ args, line }: CommandCall): Outcome {
+  if (args.includes("--truename")) return { status: true, output: args.at(-1) };
+  if (args.some((arg) => arg === "--list" || arg === "--listpackage" || arg === "--remove")) return failed;
+  throw new UnknownStatement(line, "it diverts a file of another package");
+}
+
+function printed({ args }: CommandCall, name: string): Outcome {
+  if (name === "echo") {
+    const words = args[0] === "-n" || args[0] === "-e" ? args.slice(1) : args;
+    return {
+      status: true,
+      output: words.includes(undefined) ? undefined : `${words.join(" ")}${args[0] === "-n" ? "" : "\n"}`,
+    };
+  }
+  if (name !== "printf") return done;
+  const [format] = args;
+  return {
+    status: true,
+    output: args.length === 1 && format !== undefined && !/[%\\]/.test(format) ? format : undefined,
+  };
+}
+
+function readOptions(args: Value[], withValue: string[]): { options: Map<string, string>; rest: Value[] } {
+  const options = new Map<string, string>();
+  const rest: Value[] = [];
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at];
+    if (arg === "--") {
+      rest.push(...args.slice(at + 1));
+      break;
+    }
+    if (arg === undefined || !/^-./.test(arg)) {
+      rest.push(arg);
+      continue;
+    }
+    const [key = "", value] = arg.startsWith("--") ? arg.split(/=(.*)/s) : [arg];
+    const short = /^-[a-zA-Z]$/.test(key)
+      ? key
+      : (withValue.find((name) => /^-[a-zA-Z]$/.test(name) && key.startsWith(name)) ?? key);
+    if (value !== undefined) options.set(key, value);
+    else if (short !== key) options.set(short, key.slice(2));
+    else options.set(key, withValue.includes(key) ? (args[++at] ?? "") : "");
+  }
+  return { options, rest };
+}
+
+function octal(text: string | undefined): number | undefined {
+  return text !== undefined && /^0?[0-7]{3,4}$/.test(text) ? Number.parseInt(text, 8) : undefined;
+}
+
+/** `/lib/foo/` → `usr/lib/foo` */
+function imagePath(path: string): string {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  const clean = parts.join("/");
+  return /^(bin|sbin|lib|lib32|lib64|libx32)(\/|$)/.test(clean) ? `usr/${clean}` : clean;
+}
