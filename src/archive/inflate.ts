@@ -16,6 +16,7 @@ export interface DeflatedFile {
  * @throws SheafError SHEAF_ZIP naming the file
  */
 export function inflateExactly(file: DeflatedFile): Uint8Array {
+  if (file.size > largestFile) throw zipError(file.name, `has ${file.size} bytes, more than ${largestFile}`);
   const bytes = inflate(file);
   if (bytes.length !== file.size) {
     throw zipError(file.name, `holds ${bytes.length} bytes where ${file.size} are declared`);
@@ -30,6 +31,8 @@ export function checkCrc(name: string, bytes: Uint8Array, expected: number): voi
   if (actual !== expected) throw zipError(name, `has CRC-32 ${hex(actual)} where ${hex(expected)} is declared`);
 }
 
+/** Node hashes no more in one call. */
+const largestFile = 2 ** 31 - 1;
 const largestSingleChunk = 64 * 1024 * 1024;
 
 function inflate({ name, deflated, size }: DeflatedFile): Uint8Array {

@@ -134,10 +134,18 @@ class SegmentWriter {
 
   #addBytes(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
+    if (bytes.length >= memberSize) return this.#addMember(bytes);
     this.#pool.push(bytes);
     this.#pooled += bytes.length;
     this.#unpacked += bytes.length;
     if (this.#pooled >= memberSize) this.#flush();
+  }
+
+  /** A member of its own, so that large contents are not copied into the pool. */
+  #addMember(bytes: Uint8Array): void {
+    this.#flush();
+    this.#push(gzipMember(bytes, this.#options.level));
+    this.#unpacked += bytes.length;
   }
 
   #flush(): void {

@@ -8,10 +8,11 @@ import { diskError, sha256 } from "../store/store.ts";
 import { writeAtomically } from "./atomic-file.ts";
 import { folderSource } from "./blob-source.ts";
 import { canonicalJson } from "./canonical-json.ts";
+import { parseIndex } from "./documents.ts";
 import type { Image } from "./image.ts";
 import { imageDescriptor } from "./image.ts";
 import type { ImageChoice } from "./open-image.ts";
-import { blobFile, openOciImage, parseJson } from "./open-image.ts";
+import { blobFile, openOciImage } from "./open-image.ts";
 import type { Descriptor, Index } from "./types.ts";
 import { mediaTypes, refName } from "./types.ts";
 
@@ -66,7 +67,7 @@ async function describe(directory: string, images: readonly Image[], tag: string
 /** What is named alike gives way: same tag and platform, or the same image without a tag. */
 function updatedIndex(directory: string, added: Descriptor): Index {
   const file = path.join(directory, "index.json");
-  const known = fs.existsSync(file) ? parseJson<Index>(fs.readFileSync(file), file) : undefined;
+  const known = fs.existsSync(file) ? parseIndex(fs.readFileSync(file), file) : undefined;
   const kept = (known?.manifests ?? []).filter((descriptor) => !isReplaced(descriptor, added));
   return { ...known, schemaVersion: 2, mediaType: mediaTypes.index, manifests: [...kept, added] };
 }

@@ -11,10 +11,11 @@ import type { BlobSource } from "./blob-source.ts";
 import { streamFile } from "./blob-source.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { withTag } from "./image-name.ts";
+import { imageError, isObject, parseConfig, parseJson } from "./documents.ts";
 import type { Image } from "./image.ts";
 import type { ImageChoice } from "./open-image.ts";
-import { imageError, imageFromManifest, openOciImage, parseJson, requireFile } from "./open-image.ts";
-import type { Descriptor, ImageConfig, Manifest } from "./types.ts";
+import { imageFromManifest, openOciImage, requireFile } from "./open-image.ts";
+import type { Descriptor, Manifest } from "./types.ts";
 import { mediaTypes } from "./types.ts";
 
 export interface ArchiveChoice extends ImageChoice {
@@ -74,7 +75,7 @@ interface SavedImage {
 async function openSaved(source: BlobSource, choice: ArchiveChoice): Promise<Image> {
   const saved = chooseSaved(source, choice.tag);
   const configBytes = requireFile(source, saved.Config);
-  const config = parseJson<ImageConfig>(configBytes, `${source.name}: ${saved.Config}`);
+  const config = parseConfig(configBytes, `${source.name}: ${saved.Config}`);
   const files = new Map<Digest, string>();
   const layers: Descriptor[] = [];
   for (const [index, file] of saved.Layers.entries()) {
@@ -94,10 +95,9 @@ async function openSaved(source: BlobSource, choice: ArchiveChoice): Promise<Ima
 }
 
 function chooseSaved(source: BlobSource, tag: string | undefined): SavedImage {
-  const all = parseJson<SavedImage[]>(requireFile(source, "manifest.json"), `${source.name}: manifest.json`);
-  const wellFormed =
-    Array.isArray(all) && all.every((image) => typeof image?.Config === "string" && Array.isArray(image.Layers));
-  if (!wellFormed) throw imageError(`${source.name}: manifest.json is not Docker's`);
+  const all = parseJson(requireFile(source, "manifest.json"), `${source.name}: manifest.json`);
+  if (!Array.isArray(all) || !all.every(isSavedImage))
+    throw imageError(`${source.name}: manifest.json is not Docker's`);
   const named = tag === undefined ? all : all.filter((image) => image.RepoTags?.some((name) => name === withTag(tag)));
   const [first] = named;
   if (first && named.length === 1) return first;
@@ -105,6 +105,18 @@ function chooseSaved(source: BlobSource, tag: string | undefined): SavedImage {
   throw imageError(
     `${source.name} ${tag === undefined ? "holds several images" : `has no image ${tag}`}; its tags: ${tags}`,
   );
+}
+
+function isSavedImage(value: unknown): value is SavedImage {
+  if (!isObject(value)) return false;
+  const { Config, RepoTags, Layers } = value;
+  return (
+    typeof Config === "string" && isTexts(Layers) && (RepoTags === null || RepoTags === undefined || isTexts(RepoTags))
+  );
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
 async function describeLayer(source: BlobSource, file: string, diffId: Digest | undefined): Promise<Descriptor> {

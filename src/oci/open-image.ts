@@ -5,11 +5,12 @@ import { platformName } from "../platform.ts";
 import type { Digest } from "../store/store.ts";
 import { sha256 } from "../store/store.ts";
 import type { BlobSource } from "./blob-source.ts";
+import { imageError, parseConfig, parseIndex, parseManifest } from "./documents.ts";
 import { kindOf, layerHistory } from "./history.ts";
 import { containerdName, fullName } from "./image-name.ts";
 import type { Image, Layer } from "./image.ts";
 import { platformOf } from "./image.ts";
-import type { Descriptor, ImageConfig, Index, Manifest } from "./types.ts";
+import type { Descriptor } from "./types.ts";
 import { isIndexType, isManifestType, refName } from "./types.ts";
 
 export interface ImageChoice {
@@ -25,8 +26,7 @@ export interface ImageChoice {
  * @throws SheafError SHEAF_IMAGE
  */
 export function openOciImage(source: BlobSource, choice: ImageChoice = {}): Image {
-  const index = parseJson<Index>(requireFile(source, "index.json"), `${source.name}: index.json`);
-  if (!Array.isArray(index.manifests)) throw imageError(`${source.name}: index.json has no list of manifests`);
+  const index = parseIndex(requireFile(source, "index.json"), `${source.name}: index.json`);
   return openDescriptor(source, chooseTag(source, index.manifests.filter(isImage), choice.tag), choice);
 }
 
@@ -37,11 +37,9 @@ export function imageFromManifest(
   stream: (layer: Descriptor) => AsyncIterable<Uint8Array>,
 ): Image {
   const digest = sha256(manifestBytes);
-  const manifest = parseJson<Manifest>(manifestBytes, `manifest ${digest}`);
-  if (!Array.isArray(manifest.layers)) throw imageError(`manifest ${digest} has no list of layers`);
-  for (const layer of manifest.layers) checkDigest(layer.digest, `manifest ${digest}`);
-  const config = parseJson<ImageConfig>(configBytes, `config ${sha256(configBytes)}`);
-  const history = layerHistory(Array.isArray(config.history) ? config.history : []);
+  const manifest = parseManifest(manifestBytes, `manifest ${digest}`);
+  const config = parseConfig(configBytes, `config ${manifest.config.digest}`);
+  const history = layerHistory(config.history);
   const layers = manifest.layers.map((descriptor, index): Layer => {
     const compressed = () => stream(descriptor);
     return {
@@ -64,28 +62,10 @@ export function blobFile(digest: Digest): string {
   return `blobs/sha256/${digest.slice("sha256:".length)}`;
 }
 
-export function parseJson<T>(bytes: Uint8Array, what: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch (cause) {
-    throw imageError(`${what} is not JSON: ${(cause as Error).message}`, cause);
-  }
-  if (typeof value !== "object" || value === null) throw imageError(`${what} is not a JSON object`);
-  return value as T;
-}
-
 export function requireFile(source: BlobSource, file: string): Uint8Array {
   const bytes = source.read(file);
   if (bytes) return bytes;
   throw imageError(`${source.name} has no ${file}: it is no OCI layout, or incomplete`);
-}
-
-export function imageError(message: string, cause?: unknown): SheafError {
-  return new SheafError("SHEAF_IMAGE", message, {
-    hint: "build or save the image again, or check the path",
-    cause,
-  });
 }
 
 /** Stands for a diffID that the config doesn't have; no archive has it. */
@@ -93,14 +73,15 @@ const emptyDigest: Digest = `sha256:${"0".repeat(64)}`;
 
 function openDescriptor(source: BlobSource, descriptor: Descriptor, choice: ImageChoice): Image {
   const bytes = readBlob(source, descriptor);
-  const parsed = parseJson<Index & Manifest>(bytes, `${source.name}: ${descriptor.digest}`);
-  const isIndex = Array.isArray(parsed.manifests);
-  if (isIndex)
-    return openDescriptor(source, choosePlatform(source, parsed.manifests.filter(isImage), choice.platform), choice);
-  if (!parsed.config?.digest) throw imageError(`${source.name}: manifest ${descriptor.digest} names no config`);
-  const image = imageFromManifest(bytes, readBlob(source, parsed.config), (layer) =>
-    source.stream(blobFile(layer.digest)),
-  );
+  const where = `${source.name}: ${descriptor.digest}`;
+  if (isIndexType(descriptor.mediaType)) {
+    const nested = parseIndex(bytes, where).manifests.filter(
+      (child) => isManifestType(child.mediaType) && isImage(child),
+    );
+    return openDescriptor(source, choosePlatform(source, nested, choice.platform), choice);
+  }
+  const { config } = parseManifest(bytes, where);
+  const image = imageFromManifest(bytes, readBlob(source, config), (layer) => source.stream(blobFile(layer.digest)));
   if (choice.platform && image.platform.architecture !== choice.platform.architecture) {
     throw noSuchPlatform(source, choice.platform, [image.platform.architecture]);
   }
@@ -108,15 +89,9 @@ function openDescriptor(source: BlobSource, descriptor: Descriptor, choice: Imag
 }
 
 function readBlob(source: BlobSource, { digest }: Descriptor): Uint8Array {
-  checkDigest(digest, source.name);
   const bytes = requireFile(source, blobFile(digest));
   if (sha256(bytes) === digest) return bytes;
   throw imageError(`${source.name}: the blob ${digest} does not have the content that its digest names`);
-}
-
-function checkDigest(digest: unknown, where: string): void {
-  if (typeof digest === "string" && /^sha256:[0-9a-f]{64}$/.test(digest)) return;
-  throw imageError(`${where} names the digest ${JSON.stringify(digest)}, which is not a SHA-256 digest`);
 }
 
 /** Attestations of BuildKit sit in the index beside the images. */
