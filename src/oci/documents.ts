@@ -28,17 +28,15 @@ export function parseManifest(bytes: Uint8Array, where: string): Manifest {
  */
 export function parseConfig(bytes: Uint8Array, where: string): ImageConfig {
   const config = parseObject(bytes, where);
-  const { rootfs, history, config: runtime } = config;
-  if (rootfs !== undefined && !isObject(rootfs)) throw imageError(`${where}: rootfs is no object`);
-  const diffIds = isObject(rootfs) ? rootfs["diff_ids"] : undefined;
-  if (diffIds !== undefined && diffIds !== null) {
-    if (!Array.isArray(diffIds)) throw imageError(`${where}: rootfs.diff_ids is no list`);
-    for (const digest of diffIds) checkDigestSyntax(digest, where);
+  checkFields(config, configFields, where);
+  const { rootfs, history, config: runtime } = config as unknown as Record<string, Record<string, unknown>>;
+  checkFields(rootfs, { diff_ids: "list" }, `${where}: rootfs`);
+  for (const digest of (rootfs?.["diff_ids"] ?? []) as unknown[]) checkDigestSyntax(digest, where);
+  for (const entry of (history ?? []) as unknown as unknown[]) {
+    if (!isObject(entry)) throw imageError(`${where}: history has an entry that is no object`);
+    checkFields(entry, historyFields, `${where}: history`);
   }
-  if (!isAbsent(history) && !(Array.isArray(history) && history.every(isObject))) {
-    throw imageError(`${where}: history is no list of objects`);
-  }
-  if (!isAbsent(runtime) && !isObject(runtime)) throw imageError(`${where}: config is no object`);
+  checkFields(runtime, runtimeFields, `${where}: config`);
   return config as unknown as ImageConfig;
 }
 
@@ -57,6 +55,56 @@ export function imageError(message: string, cause?: unknown): SheafError {
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+type Kind = "text" | "texts" | "list" | "object" | "boolean";
+
+const configFields: Record<string, Kind> = {
+  os: "text",
+  architecture: "text",
+  variant: "text",
+  created: "text",
+  rootfs: "object",
+  history: "list",
+  config: "object",
+};
+
+const historyFields: Record<string, Kind> = {
+  created: "text",
+  created_by: "text",
+  comment: "text",
+  empty_layer: "boolean",
+};
+
+const runtimeFields: Record<string, Kind> = {
+  User: "text",
+  WorkingDir: "text",
+  StopSignal: "text",
+  Env: "texts",
+  Entrypoint: "texts",
+  Cmd: "texts",
+  Shell: "texts",
+  ExposedPorts: "object",
+  Volumes: "object",
+  Labels: "object",
+  Healthcheck: "object",
+};
+
+const isKind: Record<Kind, (value: unknown) => boolean> = {
+  text: (value) => typeof value === "string",
+  texts: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
+  list: (value) => Array.isArray(value),
+  object: isObject,
+  boolean: (value) => typeof value === "boolean",
+};
+
+/** Fields may be left out or null; what is there has its type. */
+function checkFields(value: Record<string, unknown> | undefined, fields: Record<string, Kind>, where: string): void {
+  for (const [field, kind] of Object.entries(fields)) {
+    const found = value?.[field];
+    if (!isAbsent(found) && !isKind[kind](found))
+      throw imageError(`${where}: ${field} is not what it has to be (${kind})`);
+  }
 }
 
 function parseObject(bytes: Uint8Array, where: string): Record<string, unknown> {
