@@ -100,18 +100,13 @@ function compare(comparison: { key: string; operator: string; left: string; righ
       return right.includes(left);
     case "not in":
       return !right.includes(left);
+    // Text has no order: what is neither equal nor a version is never smaller or larger, as in packaging.
     case "==":
+    case "<=":
+    case ">=":
       return left === right;
     case "!=":
       return left !== right;
-    case "<":
-      return left < right;
-    case "<=":
-      return left <= right;
-    case ">":
-      return left > right;
-    case ">=":
-      return left >= right;
     default:
       // `~=` and `===` mean nothing for text; packaging refuses them, and a marker that can't hold doesn't.
       return false;

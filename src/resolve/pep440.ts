@@ -101,7 +101,7 @@ export function compareParsed(a: Version, b: Version): number {
   );
 }
 
-export function compareReleases(a: number[], b: number[]): number {
+function compareReleases(a: number[], b: number[]): number {
   for (let index = 0; index < Math.max(a.length, b.length); index++) {
     const difference = (a[index] ?? 0) - (b[index] ?? 0);
     if (difference) return difference;

@@ -21,6 +21,8 @@ export interface Pin {
   files: ReleaseFile[];
   /** SHA-256 in hex that the file may have; empty when the lock tells none. */
   hashes: string[];
+  /** True when the files come from a URL or path of their own instead of an index. */
+  direct?: boolean;
   /** Simple index that the lock names for it, without credentials. */
   index?: string;
   /** Where it is pinned: `requirements.txt:12`, `uv.lock`. */

@@ -18,6 +18,8 @@ export interface PinsReading extends LockReading {
   settings: IndexSettings;
   noBinary: ReadonlySet<string>;
   onlyBinary: ReadonlySet<string>;
+  /** The files that uv resolved, when no lock pins anything. */
+  resolvedFrom?: string[];
 }
 
 export interface ReadContext {
@@ -68,7 +70,7 @@ async function readSource(
   if (source.kind === "requirements") return readRequirementsFiles(source.files, request, context);
   if (source.kind === "pyproject") {
     const { resolveWithUv } = await import("./uv.ts");
-    return plain(await resolveWithUv({ inputs: [source.file], request }, context));
+    return { ...plain(await resolveWithUv({ inputs: [source.file], request }, context)), resolvedFrom: [source.file] };
   }
   const text = context.inputs.read(source.file);
   if (text === undefined) throw new SheafError("SHEAF_LOCK", `there is no ${source.file}`);

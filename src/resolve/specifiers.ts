@@ -1,4 +1,4 @@
-import { compareParsed, compareReleases, formatVersion, isPrerelease, parseVersion, type Version } from "./pep440.ts";
+import { compareParsed, formatVersion, isPrerelease, parseVersion, type Version } from "./pep440.ts";
 
 /** One clause of a version specifier (PEP 440): `>=1.0`, `==2.*`, `===whatever`. */
 export interface Specifier {
@@ -92,20 +92,16 @@ function hasPrefix(candidate: Version, epoch: number, release: number[]): boolea
 
 /** `<1.0` excludes the pre-releases of 1.0 unless it names one. */
 function lessThan(candidate: Version, wanted: Version): boolean {
-  if (compareParsed(candidate, wanted) >= 0) return false;
-  return isPrerelease(wanted) || !isPrerelease(candidate) || !sameRelease(candidate, wanted);
+  return compareParsed(candidate, isPrerelease(wanted) ? wanted : { ...wanted, dev: 0 }) < 0;
 }
 
-/** `>1.0` excludes the post-releases and the local versions of 1.0 unless it names a post-release. */
+/** `>1.0` excludes the post-releases and the local versions of 1.0; `>1.0.post1` starts at 1.0.post2.dev0. */
 function greaterThan(candidate: Version, wanted: Version): boolean {
+  if (wanted.dev !== undefined) return compareParsed(candidate, { ...wanted, dev: wanted.dev + 1 }) >= 0;
+  if (wanted.post !== undefined) return compareParsed(candidate, { ...wanted, post: wanted.post + 1, dev: 0 }) >= 0;
   if (compareParsed(candidate, wanted) <= 0) return false;
-  if (!sameRelease(candidate, wanted)) return true;
-  if (candidate.local) return false;
-  return wanted.post !== undefined || candidate.post === undefined;
-}
-
-function sameRelease(a: Version, b: Version): boolean {
-  return a.epoch === b.epoch && compareReleases(a.release, b.release) === 0;
+  const family = { ...candidate, post: undefined, dev: undefined, local: undefined };
+  return compareParsed(family, wanted) !== 0;
 }
 
 function publicOf(version: Version): Version {

@@ -91,48 +91,57 @@ function jobKey(job: UvJob, context: ReadContext): string {
   return JSON.stringify([1, content, read, target, extras, groups, noBuild ?? false, shown]);
 }
 
-async function compile(job: UvJob, context: ReadContext): Promise<Compiled> {
+/**
+ * The whole project as requirements with markers and the hashes of every file, for every Python from `python` on and every
+ * platform.
+ * @throws SheafError SHEAF_UV, SHEAF_NO_UV, SHEAF_OFFLINE
+ */
+export async function compileUniversally(job: UvJob & { python: string }, context: ReadContext): Promise<string> {
+  if (context.services.fetcher.offline) throw offlineError(job);
   const uv = await findUv(context.services);
-  const warnings: string[] = [];
-  let building = false;
-  const execute = (format: string[]) =>
-    execUv(uv, { job, context, parameters: [...parameters(job, building), ...format] });
-  let pylock: string;
-  try {
-    pylock = await execute(["--format", "pylock.toml"]);
-  } catch (error) {
-    if (job.request.noBuild || !(error instanceof UvFailure)) throw translate(error, job);
-    // Wheels alone don't satisfy it: sdists may, whose metadata can need running their build.
-    building = true;
-    pylock = await execute(["--format", "pylock.toml"]).catch((second: unknown) =>
-      Promise.reject(translate(second, job)),
-    );
-    warnings.push(
-      "wheels alone don't satisfy what is asked for: uv may have run the build of an sdist to read its metadata",
-    );
-  }
-  const annotated = await execute(["--format", "requirements.txt", "--offline"]).catch(() => "");
-  return { pylock, annotated, version: uv.version, warnings };
+  const shape = ["--universal", "--python-version", job.python, "--generate-hashes", "--format", "requirements.txt"];
+  const { output } = await compileWithFallback(job, (flags) =>
+    execUv(uv, { context, parameters: [...parameters(job), ...flags, ...shape] }),
+  );
+  return output;
 }
 
-function parameters(job: UvJob, building: boolean): string[] {
+async function compile(job: UvJob, context: ReadContext): Promise<Compiled> {
+  const uv = await findUv(context.services);
+  const { target } = job.request;
+  const shape = ["--python-version", target.python, "--python-platform", uvPlatform(target)];
+  const execute = (more: string[]) => execUv(uv, { context, parameters: [...parameters(job), ...shape, ...more] });
+  const { output, flags } = await compileWithFallback(job, (flags) => execute([...flags, "--format", "pylock.toml"]));
+  const annotated = await execute([...flags, "--format", "requirements.txt", "--offline"]).catch(() => "");
+  const built =
+    "wheels alone don't satisfy what is asked for: uv may have run the build of an sdist to read its metadata";
+  return { pylock: output, annotated, version: uv.version, warnings: flags.length > 0 ? [] : [built] };
+}
+
+/** With wheels alone nothing of a package is run; only where they don't suffice may uv build an sdist for its metadata. */
+async function compileWithFallback(
+  job: UvJob,
+  execute: (flags: string[]) => Promise<string>,
+): Promise<{ output: string; flags: string[] }> {
+  const flags = ["--only-binary", ":all:"];
+  try {
+    return { output: await execute(flags), flags };
+  } catch (error) {
+    if (job.request.noBuild || !(error instanceof UvFailure)) throw translate(error, job);
+  }
+  try {
+    return { output: await execute([]), flags: [] };
+  } catch (error) {
+    throw translate(error, job);
+  }
+}
+
+function parameters(job: UvJob): string[] {
   const { request } = job;
   return [
-    "pip",
-    "compile",
-    ...job.inputs,
-    "--quiet",
-    "--no-header",
-    "--no-progress",
-    "--color",
-    "never",
-    "--python-version",
-    request.target.python,
-    "--python-platform",
-    uvPlatform(request.target),
+    ...["pip", "compile", ...job.inputs, "--quiet", "--no-header", "--no-progress", "--color", "never"],
     ...request.extras.flatMap((extra) => ["--extra", extra]),
     ...request.groups.flatMap((group) => ["--group", group]),
-    ...(building ? [] : ["--only-binary", ":all:"]),
     ...(request.refresh ? ["--refresh"] : []),
   ];
 }
@@ -147,7 +156,7 @@ export function uvPlatform(target: Target): string {
 
 class UvFailure extends Error {}
 
-async function execUv(uv: Uv, call: { job: UvJob; context: ReadContext; parameters: string[] }): Promise<string> {
+async function execUv(uv: Uv, call: { context: ReadContext; parameters: string[] }): Promise<string> {
   const { context } = call;
   try {
     const { stdout } = await run(uv.command, call.parameters, {

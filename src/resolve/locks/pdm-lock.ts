@@ -160,6 +160,7 @@ class PdmWalk {
       version: item.version ?? "0",
       files: tables(item.table["files"]).map((file) => this.#file(file, item)),
       hashes: [],
+      ...((item.table["url"] !== undefined || item.table["path"] !== undefined) && { direct: true }),
       source: this.#context.file,
       requiredBy,
     };

@@ -110,7 +110,12 @@ function pinOf(entry: TomlTable, place: Place): Pin {
     const url = /^https?:/i.test(location) ? location : pathToFileURL(path.resolve(folder, location)).href;
     const filename = filenameOf(url);
     const sha256 = hashes.length === 1 ? hashes[0] : undefined;
-    return { ...base, version: filename.split("-")[1] ?? "0", files: [{ filename, url, ...(sha256 && { sha256 }) }] };
+    return {
+      ...base,
+      version: filename.split("-")[1] ?? "0",
+      files: [{ filename, url, ...(sha256 && { sha256 }) }],
+      direct: true,
+    };
   }
   const version = pinnedVersion(parseSpecifiers(text(entry["version"]) ?? "") ?? []);
   if (version === undefined) {

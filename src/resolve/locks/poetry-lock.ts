@@ -211,6 +211,7 @@ class PoetryWalk {
         version: item.version,
         files: tables(listed).map((file) => this.#file(file, { type, url })),
         hashes: [],
+        ...((type === "url" || type === "file") && { direct: true }),
         ...(type === "legacy" && url && { index: url }),
         source: this.#context.file,
         requiredBy: [...(this.#requiredBy.get(item) ?? [])],

@@ -145,6 +145,7 @@ function pinOf(item: TomlTable, name: string, more: { context: LockContext; requ
     version: text(item["version"]) ?? "0",
     files,
     hashes: [],
+    ...(item["archive"] !== undefined && { direct: true }),
     ...(index && { index }),
     source: context.file,
     requiredBy: more.requiredBy,

@@ -118,6 +118,7 @@ function filePin(file: { url: string; sha256?: string; size?: number }, entry: R
     version,
     files: [{ filename, ...file, ...(sha256 && { sha256 }) }],
     hashes: entry.hashes,
+    direct: true,
     source: entry.source,
     requiredBy: entry.via.map(normalizeName),
   };

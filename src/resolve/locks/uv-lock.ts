@@ -233,6 +233,7 @@ class UvLockWalk {
         version: item.version ?? "0",
         files: files.map((file) => this.#file(file, item)),
         hashes: [],
+        ...(registry === undefined && { direct: true }),
         ...(registry && isHttp(registry) && { index: registry }),
         source: this.#context.file,
         requiredBy: [...(this.#requiredBy.get(item) ?? [])],
