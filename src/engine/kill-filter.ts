@@ -24,15 +24,11 @@ export class KillFilter extends Transform {
   }
 }
 
-/** Where a last line begins that is the complaint as far as it has come: it is written in pieces. */
+/** Where the end of a text begins that is the complaint as far as it has come: it is written in pieces, the first being `unshare: `. */
 function complaintStart(text: Buffer): number {
-  const from = Math.max(0, text.length - complaint.length);
-  for (let start = from; start < text.length; start++) {
-    if (complaint.startsWith(text.subarray(start).toString("latin1")) && !isInsideLine(text, start)) return start;
+  const shortest = "unshare: ".length;
+  for (let start = Math.max(0, text.length - complaint.length); start <= text.length - shortest; start++) {
+    if (complaint.startsWith(text.subarray(start).toString("latin1"))) return start;
   }
   return text.length;
-}
-
-function isInsideLine(text: Buffer, start: number): boolean {
-  return start > 0 && text[start - 1] !== 0x0a;
 }

@@ -1,21 +1,24 @@
 /**
  * Runs as PID 1 of fresh user, mount, pid (and network) namespaces, as their root, in a POSIX sh; ends by becoming the image's command.
  *
- *     $1 root file system, read only for us    $2 empty folder to mount on          $3 uid    $4 gid
- *     $5 lists of folders (rootfs.ts)         $6 overlay or bind                   $7 rw or ro
- *     $8 working directory in the image        $9 number of mounts, each three arguments: source, target below the root, rw or ro
- *     then the command that takes over, found by the host's PATH
+ *     $1 root file system, read only for us    $2 empty folder to mount on    $3 uid    $4 gid
+ *     $5 lists of folders (rootfs.ts)          $6 rw or ro                    $7 working directory in the image
+ *     $8 the mounts that every image gets, as lines of an fstab
+ *     $9 number of mounts of its own, each three arguments: source, target below the root, rw or ro
+ *     then the command that takes over
  *
  * File descriptor 3 tells the parent: `pid N` (in the parent's pid namespace), `writable` or `read-only`, `ready`.
  *
  * How it keeps the image in: the new root is moved over `/`, so the host's mounts lie beneath it and out of reach even for a process that
  * gains capabilities in a user namespace of its own; the command runs in an inner user namespace that maps the image's uid alone and holds
- * no capability over these mounts. What is bound from the host's /proc and /dev is what Docker shows, and read-only where Docker's is.
+ * no capability over these mounts.
+ *
+ * Each program that it starts costs a millisecond, which is why so little is started.
  */
 export const namespaceScript = `
 set -eu
 umask 022
-rootfs=$1 base=$2 uid=$3 gid=$4 folders=$5 kind=$6 access=$7 workdir=$8 mounts=$9
+rootfs=$1 base=$2 uid=$3 gid=$4 folders=$5 access=$6 workdir=$7 fstab=$8 mounts=$9
 shift 9
 read -r pid rest < /proc/self/stat
 echo "pid $pid" >&3
@@ -32,71 +35,34 @@ unshare --user --map-user="$uid" --map-group="$gid" sh -c 'echo > "$0/made"; rea
 read -r line < "$base/namespace/made"
 mount -n --bind "/proc/$!/ns/user" "$base/namespace/user"
 echo > "$base/namespace/bound"
-wait $!
 
-overlaid=no
-if [ "$kind" = overlay ]; then
-  if [ "$uid" != 0 ]; then
-    cd "$base/upper"
-    if [ -s "$folders" ]; then xargs -0 mkdir -m 555 -- < "$folders"; fi
-    if [ -s "$folders.writable" ]; then xargs -0 chmod 755 -- < "$folders.writable"; fi
-    chmod 555 .
-    cd /
-  fi
-  layers="lowerdir=$rootfs,upperdir=$base/upper,workdir=$base/work"
-  if mount -n -t overlay -o "userxattr,$layers" overlay "$root" 2>/dev/null; then overlaid=yes; fi
+if [ "$uid" != 0 ]; then
+  cd "$base/upper"
+  if [ -s "$folders" ]; then xargs -0 mkdir -m 555 -- < "$folders"; fi
+  if [ -s "$folders.writable" ]; then xargs -0 chmod 755 -- < "$folders.writable"; fi
+  chmod 555 .
+  cd /
 fi
-if [ $overlaid = no ]; then
+# Relative names, since a colon or a comma in a path has a meaning in mount options.
+cd "$base"
+ln -s "$rootfs" lower
+if mount -n -t overlay -o "userxattr,lowerdir=lower,upperdir=upper,workdir=work" overlay "$root" 2>/dev/null; then
+  overlaid=yes
+else
+  overlaid=no
   mount -n --bind "$rootfs" "$root"
   mount -n -o remount,bind,ro,nosuid,nodev "$root"
 fi
+cd /
 
-for name in dev proc run sys tmp etc; do
+for name in dev dev/pts dev/shm proc run sys sys/devices sys/devices/system sys/devices/system/cpu tmp etc; do
   if [ ! -d "$root/$name" ]; then mkdir "$root/$name"; fi
 done
-for name in resolv.conf hosts; do
-  if [ ! -e "$root/etc/$name" ]; then : > "$root/etc/$name"; fi
+for name in dev/null dev/zero dev/full dev/random dev/urandom dev/tty etc/resolv.conf etc/hosts; do
+  if [ ! -e "$root/$name" ]; then : > "$root/$name"; fi
 done
-
-mount -n -t proc -o nosuid,nodev,noexec proc "$root/proc"
-for name in bus fs irq sys sysrq-trigger; do
-  if [ -e "$root/proc/$name" ]; then
-    mount -n --bind "$root/proc/$name" "$root/proc/$name"
-    mount -n -o remount,bind,ro,nosuid,nodev,noexec "$root/proc/$name"
-  fi
-done
-for name in kcore keys latency_stats timer_list sched_debug; do
-  if [ -f "$root/proc/$name" ]; then mount -n --bind /dev/null "$root/proc/$name"; fi
-done
-
-mount -n -t tmpfs -o mode=755,nosuid,noexec sheaf "$root/sys"
-if mkdir -p "$root/sys/devices/system/cpu" && mount -n --bind /sys/devices/system/cpu "$root/sys/devices/system/cpu" 2>/dev/null; then
-  mount -n -o remount,bind,ro,nosuid,nodev,noexec "$root/sys/devices/system/cpu"
-fi
-
-mount -n -t tmpfs -o mode=755,nosuid sheaf "$root/dev"
-for name in null zero full random urandom tty; do
-  : > "$root/dev/$name"
-  mount -n --bind "/dev/$name" "$root/dev/$name"
-done
-mkdir "$root/dev/pts" "$root/dev/shm"
-mount -n -t devpts -o newinstance,ptmxmode=0666,mode=620,nosuid,noexec devpts "$root/dev/pts"
-mount -n -t tmpfs -o mode=1777,nosuid,nodev,noexec sheaf "$root/dev/shm"
-ln -s pts/ptmx "$root/dev/ptmx"
-ln -s /proc/self/fd "$root/dev/fd"
-ln -s /proc/self/fd/0 "$root/dev/stdin"
-ln -s /proc/self/fd/1 "$root/dev/stdout"
-ln -s /proc/self/fd/2 "$root/dev/stderr"
-if [ "$uid" != 0 ]; then chmod 555 "$root/dev" "$root/sys"; fi
-
-mount -n -t tmpfs -o mode=1777,nosuid,nodev sheaf "$root/tmp"
-if [ "$uid" = 0 ]; then run=755; else run=555; fi
-mount -n -t tmpfs -o "mode=$run,nosuid,nodev" sheaf "$root/run"
-for name in resolv.conf hosts; do
-  if [ -r "/etc/$name" ]; then cat "/etc/$name" > "$base/$name"; else : > "$base/$name"; fi
-  mount -n --bind "$base/$name" "$root/etc/$name"
-  mount -n -o remount,bind,ro,nosuid,nodev,noexec "$root/etc/$name"
-done
+printf '%s' "$fstab" > "$base/fstab"
+mount -n -a -T "$base/fstab"
 
 while [ "$mounts" -gt 0 ]; do
   if [ ! -e "$root/$2" ]; then
@@ -114,6 +80,7 @@ if [ $overlaid = yes ] && [ "$access" = rw ]; then echo writable >&3; else echo 
 
 if [ -n "\${SHEAF_LOOPBACK:-}" ]; then ip link set lo up 2>/dev/null || true; fi
 if [ -n "\${SHEAF_MEMORY_KIB:-}" ]; then ulimit -v "$SHEAF_MEMORY_KIB"; fi
+wait
 cd "$root"
 mount -n --move "$root" /
 echo ready >&3

@@ -2,6 +2,7 @@ import * as os from "node:os";
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 
+import { standardMounts } from "./namespace-mounts.ts";
 import { namespaceScript } from "./namespace-script.ts";
 import { missingProgram, refusal } from "./namespace-refusal.ts";
 import { KillFilter } from "./kill-filter.ts";
@@ -112,7 +113,8 @@ function commandLine(options: NamespaceOptions): string[] {
     options.network ? [] : ["--net"],
     ["--", required("sh"), "-c", namespaceScript, "sheaf-namespace"],
     [rootfs.root, rootfs.mountPoint, String(user.uid), String(user.gid), rootfs.folders],
-    ["overlay", options.readOnly ? "ro" : "rw", options.workdir, String(mounts.length), ...mountArguments],
+    [options.readOnly ? "ro" : "rw", options.workdir, standardMounts(`${rootfs.mountPoint}/root`, user.uid)],
+    [String(mounts.length), ...mountArguments],
     [required("env"), ...delayedVariables(options.environment)],
     [required("nsenter"), ...enterUser, "--root=.", `--wd=.${options.workdir}`, "--", ...options.command],
   ].flat();

@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { readTarStream, type StreamedTarEntry } from "../archive/tar-read.ts";
 import { SheafError } from "../errors.ts";
 import type { Layer } from "../oci/image.ts";
-import type { Store } from "../store/store.ts";
+import { diskError, type Store } from "../store/store.ts";
 import { effectiveMode, type Owner } from "./effective-mode.ts";
 import { segments, type LayerChange } from "./rootfs-tree.ts";
 
@@ -26,20 +26,27 @@ export async function unpackLayer(store: Store, layer: UnpackableLayer, user: Ow
   if (known) return known;
 
   const folder = store.makeTemporary("layer");
-  const changes = await unpackInto(folder, layer, user);
-  fs.writeFileSync(path.join(folder, "changes.json"), JSON.stringify(changes));
-  moveIntoPlace(folder, target);
-  return readChanges(target) ?? changes;
+  try {
+    const changes = await unpackInto(folder, layer, user);
+    fs.writeFileSync(path.join(folder, "changes.json"), JSON.stringify(changes));
+    moveIntoPlace(folder, target);
+  } catch (error) {
+    throw diskError(error, store.root);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+  const changes = readChanges(target);
+  if (!changes) throw new Error(`${target} has vanished`);
+  return changes;
 }
 
-/** Renames a folder to its final name, or drops it when another process was faster. */
+/** Renames a folder to its final name, or leaves it where it is when another process was faster. */
 export function moveIntoPlace(folder: string, target: string): void {
   fs.mkdirSync(path.dirname(target), { recursive: true });
   try {
     fs.renameSync(folder, target);
   } catch (error) {
     if (!fs.existsSync(target)) throw error;
-    fs.rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -2,11 +2,11 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import type { Image } from "../oci/image.ts";
-import { sha256, type Digest, type Store } from "../store/store.ts";
+import { diskError, sha256, type Digest, type Store } from "../store/store.ts";
 import { mapLimited } from "./map-limited.ts";
 import type { Owner } from "./effective-mode.ts";
 import { moveIntoPlace, unpackLayer, type UnpackableLayer } from "./rootfs-layer.ts";
-import { ensureFolder, mergeLayers, type TreeFolder } from "./rootfs-tree.ts";
+import { ensureFolder, mergeLayers, type TreeFile, type TreeFolder } from "./rootfs-tree.ts";
 
 /** A root file system in the store, for any number of containers at once: none ever writes to it. */
 export interface RootFileSystem {
@@ -36,7 +36,7 @@ export async function prepareRootFileSystem(
     const changes = await mapLimited(layers, 3, (layer) => unpackLayer(store, layer, user));
     const tree = mergeLayers(changes);
     addMountPoints(tree);
-    moveIntoPlace(writeTree(store.makeTemporary("tree"), tree), folder);
+    placeTree(store, tree, folder);
   }
   markUsed(folder);
   return describe(folder);
@@ -60,19 +60,43 @@ function describe(folder: string): RootFileSystem {
 
 /** Where a container's own file systems are mounted. Links there would lead out of the root while it is being set up. */
 function addMountPoints(tree: TreeFolder): void {
-  for (const name of ["dev", "proc", "run", "sys", "tmp"]) ensureFolder(tree, name);
+  for (const name of ["dev/pts", "dev/shm", "proc", "run", "sys/devices/system/cpu", "tmp"]) ensureFolder(tree, name);
   const etc = ensureFolder(tree, "etc");
-  for (const name of ["resolv.conf", "hosts"]) etc.children.set(name, { type: "file", content: "" });
+  for (const name of ["resolv.conf", "hosts"]) etc.children.set(name, emptyFile);
+  const devices = ensureFolder(tree, "dev");
+  for (const name of ["null", "zero", "full", "random", "urandom", "tty"]) devices.children.set(name, emptyFile);
+  for (const [name, target] of deviceLinks) devices.children.set(name, { type: "symlink", target });
 }
 
-function writeTree(folder: string, tree: TreeFolder): string {
+const emptyFile: TreeFile = { type: "file", content: "" };
+
+const deviceLinks = [
+  ["ptmx", "pts/ptmx"],
+  ["fd", "/proc/self/fd"],
+  ["stdin", "/proc/self/fd/0"],
+  ["stdout", "/proc/self/fd/1"],
+  ["stderr", "/proc/self/fd/2"],
+] as const;
+
+function placeTree(store: Store, tree: TreeFolder, target: string): void {
+  const temporary = store.makeTemporary("tree");
+  try {
+    writeTree(temporary, tree);
+    moveIntoPlace(temporary, target);
+  } catch (error) {
+    throw diskError(error, store.root);
+  } finally {
+    fs.rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+function writeTree(folder: string, tree: TreeFolder): void {
   const { root, mountPoint, folders } = describe(folder);
   fs.mkdirSync(mountPoint);
   const listed: ListedFolder[] = [];
   writeFolder({ target: root, name: "", tree, listed });
   fs.writeFileSync(folders, nulEnded(listed.filter((each) => each.needed)));
   fs.writeFileSync(`${folders}.writable`, nulEnded(listed.filter((each) => each.needed && each.writable)));
-  return folder;
 }
 
 interface ListedFolder {

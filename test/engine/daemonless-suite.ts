@@ -272,16 +272,15 @@ async function start(store: Store, options: Options, more: RuntimeConfig = {}): 
   return { image, printed };
 }
 
-/** Every file below a folder with what tells a change: size, mode and time. */
+/** Every file below a folder with what tells a change: size, mode and time. The time of a tree says when it was last used. */
 function listing(folder: string): string[] {
-  return fs
-    .readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .toSorted()
-    .map((name) => {
-      const stat = fs.lstatSync(path.join(folder, name));
-      return `${name} ${stat.size} ${stat.mode.toString(8)} ${stat.mtimeMs}`;
-    })
-    .filter((line) => !/^trees\/[0-9a-f]+ /.test(line));
+  return fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const file = path.join(folder, entry.name);
+    const stat = fs.lstatSync(file);
+    const time = path.basename(folder) === "trees" ? 0 : stat.mtimeMs;
+    const facts = `${file} ${stat.size} ${stat.mode.toString(8)} ${time}`;
+    return [facts, ...(entry.isDirectory() ? listing(file) : [])];
+  });
 }
 
 /** PIDs of living processes whose arguments, joined by NUL, hold a text. */
