@@ -1,3 +1,4 @@
+import { SheafError } from "../errors.ts";
 import type { DirectoryEntry, Entry, SymlinkEntry } from "../filesystem/entry.ts";
 import { machineOf, type Platform } from "../platform.ts";
 import { makeAccounts, type Accounts, type ImageUser } from "./accounts.ts";
@@ -107,6 +108,9 @@ export function systemEntries(options: SystemOptions): Entry[] {
   if (!taken.has("etc/ld.so.conf")) add([file("etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n")]);
   if (!taken.has("etc/nsswitch.conf")) add([file("etc/nsswitch.conf", nsswitch)]);
   add(certificateBundle(effects, options.extraCertificates ?? []));
+  const drivers = effects.flatMap((effect) => (effect.kind === "odbc-driver" ? [effect.text.trim()] : []));
+  if (drivers.length > 0) add([file("etc/odbcinst.ini", `${drivers.join("\n\n")}\n`)]);
+  refuseDiversions(debs);
   if (taken.has("usr/bin/busybox") && options.shell) add(appletLinks(new Set([...taken, ...entries.keys()])));
   return [...entries.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
@@ -142,6 +146,22 @@ function scriptEntries(effects: DebEffect[], accounts: Accounts, taken: Readonly
       return [{ ...file(mergedPath(effect.path), effect.text), mode: effect.mode }];
     return [];
   });
+}
+
+/** @throws SheafError SHEAF_DEB_SCRIPT when a package would move another one's file aside */
+function refuseDiversions(debs: InstalledFacts[]): void {
+  const diversions = debs.flatMap((deb) =>
+    deb.effects.flatMap((effect) => (effect.kind === "diversion" ? [effect] : [])),
+  );
+  for (const { path, by } of diversions) {
+    const owner = debs.find(
+      (deb) => deb.name !== by && deb.entries.some((entry) => entry.path === path && entry.type !== "directory"),
+    );
+    if (!owner) continue;
+    throw new SheafError("SHEAF_DEB_SCRIPT", `${by} moves /${path} of ${owner.name} aside, which Sheaf does not do`, {
+      hint: `leave out ${by} or ${owner.name}, or take a base image that has both: --base`,
+    });
+  }
 }
 
 /** /bin → usr/bin and so on; lib64 only where a package has something in it (the loader of amd64). */

@@ -16,6 +16,10 @@ export type DebEffect =
   | { kind: "attributes"; path: string; mode?: number; owner?: string; group?: string }
   | { kind: "symlink"; path: string; target: string }
   | { kind: "file"; path: string; text: string; mode: number }
+  /** The path, when another package has it, would be moved aside. */
+  | { kind: "diversion"; path: string; by: string }
+  /** Sections for /etc/odbcinst.ini. */
+  | { kind: "odbc-driver"; text: string }
   /** A login shell for /etc/shells. */
   | { kind: "shell"; path: string }
   /** Known and left out, because an image has no use for it: services, caches, questions. */

@@ -4,7 +4,7 @@
 export const pureCommands: ReadonlySet<string> = new Set(
   (
     "awk basename cat cmp comm cut date diff dirname du egrep expr fgrep find gawk grep head id ischroot ls mawk md5sum mktemp mountpoint " +
-    "pidof pgrep ps pwd readlink realpath runlevel sed sha1sum sha256sum sha512sum sleep sort stat tail tempfile tr uname uniq wc " +
+    "base64 getcap tac zcat gzip lsb_release pidof pgrep ps pwd readlink realpath runlevel sed sha1sum sha256sum sha512sum sleep sort stat tail tempfile tr uname uniq wc " +
     "xargs yes getconf env logname locale nproc numfmt seq column"
   ).split(" "),
 );
@@ -23,7 +23,7 @@ export const leftOutCommands: ReadonlyMap<string, string> = new Map(
     "services, which nothing starts in a container":
       "deb-systemd-helper deb-systemd-invoke invoke-rc.d service start-stop-daemon systemctl systemd-sysctl telinit update-rc.d init initctl",
     "hardware, the kernel and booting, which are the host's":
-      "depmod modprobe sysctl systemd-hwdb systemd-machine-id-setup udevadm update-initramfs update-grub apparmor_parser aa-status setcap kexec systemd-detect-virt journalctl",
+      "depmod modprobe sysctl systemd-hwdb udevadm update-initramfs update-grub apparmor_parser aa-status aa-enabled kexec systemd-detect-virt journalctl",
     "caches, which programs do without or make for themselves":
       "fc-cache update-mime-database update-desktop-database gtk-update-icon-cache update-icon-caches glib-compile-schemas gio-querymodules " +
       "gdk-pixbuf-query-loaders gtk-query-immodules-3.0 gtk-query-immodules-2.0 update-fonts-alias update-fonts-dir update-fonts-scale " +
@@ -38,10 +38,15 @@ export const leftOutCommands: ReadonlyMap<string, string> = new Map(
     "shells, which /etc/shells lists from what is there": "update-shells remove-shell",
     "the certificate bundle, which is put together from all packages": "update-ca-certificates c_rehash",
     "passwords, which are locked": "pwconv grpconv pwck shadowconfig passwd chpasswd vipw",
+    "file capabilities, which a container without privileges does not get": "setcap",
+    "locales, which locale-gen compiles on request; C.UTF-8 is always there":
+      "locale-gen update-locale localedef validlocale",
+    "the machine's id, which the runtime gives": "dbus-uuidgen systemd-machine-id-setup",
+    "manuals of the database's tools": "configure_client_version",
     "temporary files, which are made when a service starts": "systemd-tmpfiles",
   }).flatMap(([reason, names]) => names.split(" ").map((name) => [name, reason] as const)),
 );
 
 /** Places whose contents are made while running, and that an image does without. */
 export const transientPaths =
-  /^\/?(dev|proc|sys|tmp|run|var\/(run|lock|tmp|log|cache|crash|backups|lib\/(ucf|python|dpkg|systemd|debconf|update-rc\.d|apt|misc|ispell|aspell)))(\/|$)|\.cache$|\.dpkg-(old|new|tmp|dist|bak|remove)$/;
+  /^\/?(dev|proc|sys|tmp|run|etc\/(ca-certificates\.conf|apparmor\.d|tmpfiles\.d|locale\.gen|default\/locale)|var\/(run|lock|tmp|log|cache|crash|backups|lib\/(ucf|python|dpkg|systemd|debconf|update-rc\.d|apt|misc|ispell|aspell)))(\/|$)|\.cache$|\.dpkg-(old|tmp|dist|bak|remove)$/;

@@ -1,5 +1,6 @@
 import type { DebEffect } from "./effects.ts";
 import { accountCommand } from "./script-accounts.ts";
+import { pamEffects, sysusersEffects } from "./script-files.ts";
 import { alternativesCommand } from "./script-alternatives.ts";
 import { leftOutCommands, pureCommands, quietCommands, transientPaths } from "./script-commands.ts";
 import { UnknownStatement } from "./script-error.ts";
@@ -10,7 +11,7 @@ export interface PackageFacts {
   name: string;
   architecture: string;
   /** Paths as in the image. */
-  entries: ReadonlyMap<string, { type: string; text(): string }>;
+  entries: ReadonlyMap<string, { type: string; mode: number; text(): string }>;
   /** Defaults of the questions that the package asks by debconf. */
   answers: ReadonlyMap<string, string>;
 }
@@ -26,7 +27,7 @@ export class ScriptHost implements ShellHost {
   readonly effects: DebEffect[] = [];
   readonly #facts: PackageFacts;
   /** What scripts made, by path. */
-  readonly #made = new Map<string, "file" | "directory" | "symlink">();
+  readonly #made = new Map<string, { type: "file" | "directory" | "symlink"; text: string }>();
   readonly #handlers: Record<string, Handler | undefined>;
 
   constructor(facts: PackageFacts) {
@@ -42,7 +43,17 @@ export class ScriptHost implements ShellHost {
       dpkg: (call) => this.#dpkg(call),
       "dpkg-query": () => failed,
       "dpkg-statoverride": (call) => this.#statOverride(call),
-      "dpkg-divert": (call) => divert(call),
+      "dpkg-realpath": ({ args }) => ({ status: true, output: args.at(-1) }),
+      "dpkg-divert": (call) => this.#divert(call),
+      "systemd-sysusers": (call) => this.#sysusers(call),
+      "pam-auth-update": () => this.#addAll(pamEffects),
+      odbcinst: (call) => this.#registerDriver(call),
+      // A program that is run to see whether it is there.
+      systemd: () => failed,
+      dirname: ({ args }) =>
+        part(args, (path) => path.replace(/\/+[^/]*\/*$/, "") || (path.startsWith("/") ? "/" : ".")),
+      basename: ({ args }) =>
+        part(args, (path) => (path.split("/").findLast((piece) => piece !== "") ?? "/").replace(args[1] ?? "\0", "")),
       getent: (call) => this.#getent(call),
       ldconfig: () => this.#add({ kind: "ldconfig" }),
       "add-shell": ({ args }) => this.#addAll(args.flatMap((path) => (path ? [{ kind: "shell", path } as const] : []))),
@@ -94,25 +105,41 @@ export class ScriptHost implements ShellHost {
   write({ path, append, text, line }: { path: Value; append: boolean; text: Value; line: number }): void {
     if (path === undefined) throw new UnknownStatement(line, "it writes to a file whose name depends on the machine");
     if (transientPaths.test(path)) return;
-    if (text === undefined || append)
-      throw new UnknownStatement(line, `it writes to ${path} what depends on the machine`);
-    this.#makeFile(path, text, 0o644);
+    const before = append ? (this.#textOf(path) ?? "") : "";
+    if (text === undefined) throw new UnknownStatement(line, `it writes to ${path} what depends on the machine`);
+    if (before !== "" || text !== "" || this.test("e", path) === false) this.#makeFile(path, before + text, 0o644);
+  }
+
+  list(pattern: RegExp): string[] {
+    const known = [...this.#facts.entries.keys(), ...this.#made.keys()];
+    return [...new Set(known.map((path) => `/${path}`))].filter((path) => pattern.test(path)).toSorted();
   }
 
   test(kind: string, path: string): Status {
     if (kind === "t") return false;
     if (!/^[edfhLrwxsbcpSugkGO]$/.test(kind)) return undefined;
     const key = imagePath(path);
-    const type = this.#facts.entries.get(key)?.type ?? this.#made.get(key);
-    if (type === undefined)
-      return key === "" || [...this.#facts.entries.keys()].some((entry) => entry.startsWith(`${key}/`))
-        ? kind === "e" || kind === "d"
-        : false;
+    const entry = this.#facts.entries.get(key);
+    const type = this.#made.get(key)?.type ?? entry?.type;
+    if (type === undefined) return this.#isParent(key) && "edrwx".includes(kind);
     if (kind === "d") return type === "directory";
     if (kind === "f") return type === "file" || type === "hardlink";
     if (kind === "h" || kind === "L") return type === "symlink";
-    if (kind === "e" || kind === "r" || kind === "w") return true;
-    return undefined;
+    if (kind === "x") return type !== "file" || ((entry?.mode ?? 0) & 0o111) !== 0;
+    if (kind === "s") return type === "file" ? this.#textOf(path) !== "" : undefined;
+    return "erw".includes(kind) ? true : undefined;
+  }
+
+  /** A folder that is there because something is in it. */
+  #isParent(key: string): boolean {
+    if (key === "") return true;
+    for (const path of this.#facts.entries.keys()) if (path.startsWith(`${key}/`)) return true;
+    return false;
+  }
+
+  #textOf(path: string): string | undefined {
+    const key = imagePath(path);
+    return this.#made.get(key)?.text ?? this.#facts.entries.get(key)?.text();
   }
 
   #add(effect: DebEffect): Outcome {
@@ -219,7 +246,7 @@ export class ScriptHost implements ShellHost {
     { line, ...attributes }: { line: number; mode?: number; owner?: string; group?: string },
   ): void {
     if (path === undefined) throw new UnknownStatement(line, "it makes a folder whose name depends on the machine");
-    this.#made.set(imagePath(path), "directory");
+    this.#made.set(imagePath(path), { type: "directory", text: "" });
     if (!transientPaths.test(path))
       this.effects.push({ kind: "directory", path: imagePath(path), create: true, ...attributes });
   }
@@ -245,7 +272,7 @@ export class ScriptHost implements ShellHost {
     if (target === undefined || path === undefined)
       throw new UnknownStatement(line, "it makes a link whose name depends on the machine");
     const key = imagePath(path);
-    this.#made.set(key, "symlink");
+    this.#made.set(key, { type: "symlink", text: "" });
     return transientPaths.test(path) ? done : this.#add({ kind: "symlink", path: key, target });
   }
 
@@ -262,17 +289,27 @@ export class ScriptHost implements ShellHost {
     const [from, to] = rest;
     if (to !== undefined && transientPaths.test(to)) return done;
     if (from !== undefined && this.test("e", from) === false) return failed;
-    const source = from === undefined ? undefined : this.#facts.entries.get(imagePath(from));
-    if (rest.length !== 2 || to === undefined || source?.type !== "file")
+    const text = from !== undefined && this.test("f", from) === true ? this.#textOf(from) : undefined;
+    if (rest.length !== 2 || from === undefined || to === undefined || text === undefined) {
       throw new UnknownStatement(line, `it copies ${from ?? "a file"}, which depends on the machine`);
-    const path = this.test("d", to) ? `${to}/${(from ?? "").split("/").at(-1)}` : to;
-    this.#makeFile(path, source.text(), 0o644);
+    }
+    this.#makeFile(this.test("d", to) ? `${to}/${from.split("/").at(-1)}` : to, text, 0o644);
     return done;
   }
 
   #move({ args, line }: CommandCall): Outcome {
     const [from, to] = readOptions(args, []).rest;
     if (from !== undefined && this.test("e", from) === false) return failed;
+    const made = from !== undefined && !transientPaths.test(from) ? this.#made.get(imagePath(from)) : undefined;
+    const effect = this.effects.findLast(
+      (candidate) => "path" in candidate && from !== undefined && candidate.path === imagePath(from),
+    );
+    if (made && to !== undefined && effect && "path" in effect) {
+      effect.path = imagePath(to);
+      this.#made.delete(imagePath(from ?? ""));
+      this.#made.set(imagePath(to), made);
+      return done;
+    }
     if (to !== undefined && transientPaths.test(to)) return done;
     throw new UnknownStatement(line, `it moves ${from ?? "a file"}`);
   }
@@ -280,8 +317,9 @@ export class ScriptHost implements ShellHost {
   #change({ args, line }: CommandCall, what: "mode" | "owner" | "group"): Outcome {
     const { rest, options } = readOptions(args, ["--reference"]);
     const [value, ...paths] = rest;
-    if (value === undefined || options.has("--reference"))
-      throw new UnknownStatement(line, "it sets a mode or an owner that depends on the machine");
+    if (value === undefined || options.has("--reference")) {
+      return this.#leaveOut("a mode or an owner that depends on the machine");
+    }
     const [owner, group] = value.split(/[:.]/);
     const mode = octal(value);
     for (const path of paths) {
@@ -311,6 +349,37 @@ export class ScriptHost implements ShellHost {
     return done;
   }
 
+  /** Other packages' files are not moved aside here: systemEntries refuses an image in which that would matter. */
+  #divert({ args, line }: CommandCall): Outcome {
+    const path = args.at(-1);
+    if (args.includes("--truename")) return { status: true, output: path };
+    if (args.some((arg) => arg === "--list" || arg === "--listpackage" || arg === "--remove")) return failed;
+    if (args.includes("--no-rename")) return done;
+    if (path === undefined || args.includes(undefined))
+      throw new UnknownStatement(line, "it diverts a file whose name depends on the machine");
+    return this.#add({ kind: "diversion", path: imagePath(path), by: this.#facts.name });
+  }
+
+  #sysusers({ args, line }: CommandCall): Outcome {
+    const files = args.filter((arg) => arg === undefined || arg.endsWith(".conf"));
+    for (const file of files) {
+      const text =
+        file === undefined ? undefined : this.#textOf(file.includes("/") ? file : `/usr/lib/sysusers.d/${file}`);
+      if (text === undefined)
+        throw new UnknownStatement(line, "systemd-sysusers with a file that the package does not have");
+      this.effects.push(...sysusersEffects(text));
+    }
+    return done;
+  }
+
+  #registerDriver({ args, line }: CommandCall): Outcome {
+    const file = args[args.indexOf("-f") + 1];
+    const text = file === undefined ? undefined : this.#textOf(file);
+    if (!args.includes("-i") || !args.includes("-d") || text === undefined)
+      throw new UnknownStatement(line, "odbcinst with what depends on the machine");
+    return this.#add({ kind: "odbc-driver", text });
+  }
+
   #tee({ args, input, line }: CommandCall): Outcome {
     const { rest, options } = readOptions(args, []);
     for (const path of rest) this.write({ path, append: options.has("-a"), text: input, line });
@@ -318,24 +387,30 @@ export class ScriptHost implements ShellHost {
   }
 
   #pure(call: CommandCall, name: string): Outcome {
+    const { args, input, line } = call;
     const changes =
       name === "find" ? /^-(delete|exec|execdir|ok)$/ : name === "sed" ? /^(-[a-zA-Z]*i.*|--in-place.*)$/ : undefined;
-    if (changes && call.args.some((arg) => arg !== undefined && changes.test(arg))) {
-      const paths = call.args.filter((arg) => arg?.startsWith("/"));
-      const isThere = paths.some((path) => path === undefined || this.test("e", path) !== false);
-      if (isThere || paths.length === 0)
-        throw new UnknownStatement(call.line, `${name} changes ${paths[0] ?? "files"}`);
+    if (changes && args.some((arg) => arg !== undefined && changes.test(arg)) && !args.includes("-empty")) {
+      const paths = args.filter((arg) => arg?.startsWith("/") && !/^\/\^|[\\$*]/.test(arg));
+      const isThere = paths.some(
+        (path) => path === undefined || (!transientPaths.test(path) && this.test("e", path) !== false),
+      );
+      if (isThere || paths.length === 0) throw new UnknownStatement(line, `${name} changes ${paths[0] ?? "files"}`);
       return failed;
     }
-    if (name === "xargs" && call.args.length > 0) {
-      const inner = call.args.find((arg) => arg === undefined || !arg.startsWith("-"));
-      if (inner === undefined || !(pureCommands.has(inner) || quietCommands.has(inner) || inner === "rm"))
-        throw new UnknownStatement(call.line, `xargs runs ${inner ?? "a command"}`);
+    if (name === "xargs" && args.length > 0) {
+      const inner = args.find((arg) => arg === undefined || !arg.startsWith("-"));
+      const isHarmless = inner !== undefined && (pureCommands.has(inner) || quietCommands.has(inner) || inner === "rm");
+      if (!isHarmless && input !== "") throw new UnknownStatement(line, `xargs runs ${inner ?? "a command"}`);
     }
-    if (name === "env") throw new UnknownStatement(call.line, "env runs a command");
-    if (name === "cat" && call.args.length === 0) return { status: true, output: call.input };
+    if (name === "env") throw new UnknownStatement(line, "env runs a command");
+    if (name === "cat" && args.length === 0) return { status: true, output: input };
     if (name === "mktemp" || name === "tempfile") return { status: true, output: "/tmp/file" };
-    if (/^[ef]?grep$/.test(name) && this.#readsNothing(call.args)) return failed;
+    if (/^([ef]?grep|ls|cmp|readlink|find)$/.test(name) && this.#readsNothing(args)) return failed;
+    const isFilter =
+      /^([ef]?grep|sed|awk|tr|cut|sort|uniq|tail|head)$/.test(name) &&
+      !args.some((arg) => arg === undefined || (arg.startsWith("/") && this.test("e", arg) !== false));
+    if (isFilter && input === "") return /grep$/.test(name) ? failed : { status: true, output: "" };
     return unclear;
   }
 
@@ -347,7 +422,7 @@ export class ScriptHost implements ShellHost {
   #makeFile(path: string, text: string, mode: number): void {
     if (transientPaths.test(path)) return;
     const key = imagePath(path);
-    this.#made.set(key, "file");
+    this.#made.set(key, { type: "file", text });
     this.effects.push({ kind: "file", path: key, text, mode });
   }
 }
@@ -361,10 +436,9 @@ function compareToNothing([, a, operator = "", b]: Value[]): Outcome {
   return { status: (a === "") === /^(lt|le|<|<<|<=|ne)/.test(operator), output: "" };
 }
 
-function divert({ args, line }: CommandCall): Outcome {
-  if (args.includes("--truename")) return { status: true, output: args.at(-1) };
-  if (args.some((arg) => arg === "--list" || arg === "--listpackage" || arg === "--remove")) return failed;
-  throw new UnknownStatement(line, "it diverts a file of another package");
+function part(args: Value[], pick: (path: string) => string): Outcome {
+  const [path] = args;
+  return { status: true, output: path === undefined ? undefined : pick(path) };
 }
 
 function printed({ args }: CommandCall, name: string): Outcome {

@@ -32,7 +32,9 @@ export function scriptEffects(options: ScriptOptions): DebEffect[] {
   const host = new ScriptHost({
     name,
     architecture: options.architecture,
-    entries: new Map(options.entries.map((entry) => [entry.path, { type: entry.type, text: () => textOf(entry) }])),
+    entries: new Map(
+      options.entries.map((entry) => [entry.path, { type: entry.type, mode: entry.mode, text: () => textOf(entry) }]),
+    ),
     answers: readAnswers(control),
   });
   for (const [script, argument] of [

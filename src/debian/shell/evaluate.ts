@@ -31,6 +31,8 @@ export interface ShellHost {
   write(target: { path: Value; append: boolean; text: Value; line: number }): void;
   /** `-e FILE` and its like; `kind` is the letter. */
   test(kind: string, path: string): Status;
+  /** Absolute paths that match, sorted. */
+  list(pattern: RegExp): string[];
 }
 
 export interface ShellState {
@@ -73,6 +75,8 @@ class Evaluator implements ShellState {
   #args: Value[] = [];
   #steps = 0;
   #depth = 0;
+  /** How many commands have printed something. */
+  #printed = 0;
 
   constructor(host: ShellHost, variables: Map<string, Value>) {
     this.#host = host;
@@ -212,12 +216,16 @@ class Evaluator implements ShellState {
         : true;
       return this.#redirected(command.redirects, { status, output: "" }, command.line);
     }
+    // `$(command)` that prints nothing, or an empty variable: what is left is nothing to run.
+    if (words.length === 0) return this.#redirected(command.redirects, unknown, command.line);
     const [first, ...args] = words;
     const document = command.redirects.find((redirect) => redirect.operator === "<<");
     const read = command.redirects.some((redirect) => redirect.operator === "<");
     const input = document ? this.#string(document.target) : read ? undefined : piped ? piped.value : "";
     const outcome = this.#call(first, { args, input, line: command.line });
-    return this.#redirected(command.redirects, outcome, command.line);
+    const redirected = this.#redirected(command.redirects, outcome, command.line);
+    if (redirected.output !== "") this.#printed++;
+    return redirected;
   }
 
   #call(first: Value, { args, input, line }: { args: Value[]; input: Value; line: number }): Outcome {
@@ -311,10 +319,13 @@ class Evaluator implements ShellState {
   }
 
   #catching(kinds: Leave["kind"][], action: () => Outcome): Outcome {
+    const printed = this.#printed;
     try {
       return action();
     } catch (error) {
-      if (error instanceof Leave && kinds.includes(error.kind)) return { status: error.status, output: undefined };
+      if (error instanceof Leave && kinds.includes(error.kind)) {
+        return { status: error.status, output: printed === this.#printed ? "" : undefined };
+      }
       throw error;
     }
   }
@@ -380,34 +391,43 @@ class Evaluator implements ShellState {
     return joined(word.map((part) => this.#part(part)));
   }
 
-  /** A word as arguments: unquoted values are split at blanks, patterns of file names are not known. */
+  /** A word as arguments: unquoted values are split, patterns of absolute file names are looked up. */
   #fields(word: Word): Value[] {
     const fields: Value[] = [];
-    let current: { value: Value } | undefined;
+    let current: { value: Value; isPattern: boolean } | undefined;
+    const flush = () => {
+      if (current) fields.push(...(current.isPattern ? this.#expand(current.value) : [current.value]));
+      current = undefined;
+    };
     for (const part of word) {
       if (part.type === "parameter" && (part.name === "@" || (part.name === "*" && !part.quoted)) && !part.operator) {
         fields.push(...this.#args);
         continue;
       }
       const value = this.#part(part);
-      const splits = !part.quoted && part.type !== "text";
-      if (splits && value !== undefined) {
-        const pieces = value.split(/[ \t\n]+/);
-        for (const [index, piece] of pieces.entries()) {
-          if (index > 0 && current) {
-            fields.push(current.value);
-            current = undefined;
-          }
-          if (piece !== "") current = { value: append(current?.value ?? (current ? undefined : ""), piece) };
-        }
-        continue;
+      const isPattern = !part.quoted && /[*?]/.test(value ?? "");
+      const pieces = !part.quoted && part.type !== "text" && value !== undefined ? this.#split(value) : [value];
+      for (const [index, piece] of pieces.entries()) {
+        if (index > 0) flush();
+        if (piece === "" && !part.quoted && part.type !== "text") continue;
+        const before: { value: Value; isPattern: boolean } = current ?? { value: "", isPattern: false };
+        current = { value: append(before.value, piece), isPattern: before.isPattern || isPattern };
       }
-      const isPattern = part.type === "text" && !part.quoted && /[*?]/.test(part.text);
-      const before = current ? current.value : "";
-      current = { value: isPattern ? undefined : append(before, value) };
     }
-    if (current) fields.push(current.value);
+    flush();
     return fields;
+  }
+
+  #split(value: string): string[] {
+    const separators = this.variables.get("IFS") ?? " \t\n";
+    return separators === "" ? [value] : value.split(new RegExp(`[${escape(separators).replaceAll("-", "\\-")}]+`));
+  }
+
+  /** A pattern that nothing matches stands for itself. */
+  #expand(pattern: Value): Value[] {
+    if (pattern === undefined || !pattern.startsWith("/") || pattern.includes("[")) return [undefined];
+    const found = this.#host.list(new RegExp(`^${globSource(pattern).replaceAll("[^]", "[^/]")}$`));
+    return found.length > 0 ? found : [pattern];
   }
 
   #part(part: Word[number]): Value {
