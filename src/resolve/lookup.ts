@@ -1,6 +1,9 @@
+import * as fs from "node:fs";
+import { fileURLToPath } from "node:url";
+
 import { SheafError } from "../errors.ts";
 import type { Fetcher } from "../fetch/fetcher.ts";
-import type { Store } from "../store/store.ts";
+import { sha256, type Store } from "../store/store.ts";
 import { wheelOf } from "./choose-file.ts";
 import { credentialsByOrigin, splitCredentials, withCredentials } from "./credentials.ts";
 import { discoverDefaultIndex } from "./default-index.ts";
@@ -46,7 +49,10 @@ export class Lookup {
     const known = this.#refresh ? undefined : this.#services.store.readRecord<Release>("index-release", key);
     if (known) return known;
     const release = await this.#find(pin);
-    this.#services.store.writeRecord("index-release", key, release);
+    // A folder of links may change; an index doesn't take back what a release has.
+    if (!release.files.some((file) => file.url.startsWith("file:"))) {
+      this.#services.store.writeRecord("index-release", key, release);
+    }
     return release;
   }
 
@@ -70,10 +76,9 @@ export class Lookup {
     const seenVersions = new Set<string>();
     let replaced: { index: string; count: number } | undefined;
     for (const place of this.#settings.findLinks) {
-      const files = await this.#links(place, pin.name);
-      const matching = acceptable(ofVersion(files, pin), hashes);
-      if (matching.length > 0 && (hashes.size === 0 || matching.some((file) => file.sha256)))
-        return { files: matching, index: place };
+      const files = ofVersion(await this.#links(place, pin.name), pin).map(withLocalHash);
+      const matching = acceptable(files, hashes);
+      if (matching.length > 0) return { files: matching, index: place };
     }
     for (const index of this.#settings.noIndex ? [] : await this.#indexes(pin)) {
       const shown = splitCredentials(index).url;
@@ -130,6 +135,12 @@ export function hashesOf(pin: Pin): string[] {
 function acceptable(files: IndexFile[], hashes: Set<string>): IndexFile[] {
   if (hashes.size === 0) return files;
   return files.filter((file) => file.sha256 === undefined || hashes.has(file.sha256));
+}
+
+function withLocalHash(file: IndexFile): IndexFile {
+  if (!file.url.startsWith("file:")) return file;
+  const bytes = fs.readFileSync(fileURLToPath(file.url));
+  return { ...file, sha256: sha256(bytes).slice(7), size: bytes.length };
 }
 
 function ofVersion(files: IndexFile[], pin: Pin): IndexFile[] {

@@ -89,7 +89,7 @@ export function parseHtmlPage(body: string, base: string): IndexFile[] {
   const baseHref = /<base\b[^>]*\bhref\s*=\s*["']?([^"'\s>]+)/i.exec(body)?.[1];
   const root = absolute(baseHref && unescape(baseHref), base) ?? base;
   const files: IndexFile[] = [];
-  for (const [, attributes = ""] of body.matchAll(/<a\b([^>]*(?:"[^"]*"[^>]*|'[^']*'[^>]*)*)>/gi)) {
+  for (const [, attributes = ""] of body.matchAll(/<a\b((?:[^>"']|"[^"]*"|'[^']*')*)>/gi)) {
     const values = readAttributes(attributes);
     const link = absolute(values.get("href"), root);
     if (!link) continue;

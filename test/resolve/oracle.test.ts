@@ -34,7 +34,10 @@ function askPython(): Table | undefined {
   for (const python of ["python3", "python"]) {
     try {
       const script = fileURLToPath(new URL("make_table.py", folder));
-      const table = execFileSync(python, [script], { stdio: ["ignore", "pipe", "ignore"], maxBuffer: 16 * 1024 * 1024 });
+      const table = execFileSync(python, [script], {
+        stdio: ["ignore", "pipe", "ignore"],
+        maxBuffer: 16 * 1024 * 1024,
+      });
       return JSON.parse(table.toString("utf8")) as Table;
     } catch {
       continue;
