@@ -24,7 +24,6 @@ export function openWheel(wheel: Uint8Array, name: string): WheelArchive {
   if (symlink) throw refused(symlink.path, "is a symbolic link, which wheels can't have");
   const files = entries.filter((entry) => entry.type === "file");
   const byPath = new Map(files.map((entry) => [entry.path, entry]));
-  checkParents(byPath);
   return { files, byPath, distInfo: findDistInfo(files, name) };
 }
 
@@ -42,14 +41,6 @@ export function readOptional(archive: WheelArchive, fileName: string): Uint8Arra
   if (!entry) return undefined;
   if (entry.size > largestText) throw refused(entry.path, `has ${entry.size} bytes, more than any such file needs`);
   return inflateEntry(entry);
-}
-
-function checkParents(byPath: ReadonlyMap<string, ZipEntry>): void {
-  for (const path of byPath.keys()) {
-    for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
-      if (byPath.has(path.slice(0, slash))) throw refused(path.slice(0, slash), `is a file and the folder of ${path}`);
-    }
-  }
 }
 
 /** pip's rule: one folder named *.dist-info whose normalised name begins with the project's. */

@@ -44,6 +44,7 @@ export function destinationOf(path: string, schemes: Schemes): Destination {
 
 /** A path as RECORD has it: from the library folder, with `..` where it lies outside. */
 export function recordPath(path: string, folder: string): string {
+  if (path.startsWith(`${folder}/`)) return path.slice(folder.length + 1);
   const from = folder.split("/");
   const to = path.split("/");
   let shared = 0;

@@ -261,9 +261,12 @@ function contentOf(file: ZipEntry, bytes: Uint8Array): Content {
 
 function checkFolders(paths: string[]): void {
   const files = new Set(paths);
+  const folders = new Set<string>();
   for (const path of paths) {
     for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
       const folder = path.slice(0, slash);
+      if (folders.has(folder)) break;
+      folders.add(folder);
       if (!files.has(folder)) continue;
       throw new SheafError("SHEAF_WHEEL", `${folder} would be a file and the folder of ${path}`);
     }

@@ -57,6 +57,8 @@ export function algorithmOf(row: RecordRow): RecordAlgorithm | undefined {
 }
 
 function parseCsv(text: string): string[][] {
+  // Quotes are rare; without them a row is what lies between commas.
+  if (!text.includes('"')) return text.split(/[\r\n]+/).map((line) => line.split(","));
   const rows: string[][] = [];
   let fields: string[] = [];
   let field = "";
