@@ -47,7 +47,7 @@ export class AppKinds {
   }
 
   /** @param scope dotted name of the function in which the expression stands */
-  ofExpression(file: string, expression: Expression, scope = "", steps = 0): FoundKind | undefined {
+  ofExpression(file: string, expression: Expression, { scope = "", steps = 0 } = {}): FoundKind | undefined {
     if (steps > MAX_STEPS) return undefined;
     if (expression.kind === "call") return this.#ofCall(file, expression, { scope, steps });
     return expression.kind === "name" ? this.#ofName(file, expression.name, { scope, steps }) : undefined;
@@ -59,7 +59,7 @@ export class AppKinds {
     if (annotated) return annotated;
     const scope = fact.scope === "" ? fact.name : `${fact.scope}.${fact.name}`;
     for (const value of fact.returned) {
-      const found = this.ofExpression(file, value, scope, steps + 1);
+      const found = this.ofExpression(file, value, { scope, steps: steps + 1 });
       if (found) return found;
     }
     return undefined;
@@ -77,7 +77,9 @@ export class AppKinds {
     if (/(?:Middleware|ASGIApp)$/.test(call.callee)) {
       for (const value of [...call.args, ...Object.values(call.keywords)]) {
         const inner =
-          value.kind === "name" || value.kind === "call" ? this.ofExpression(file, value, at.scope, steps) : undefined;
+          value.kind === "name" || value.kind === "call"
+            ? this.ofExpression(file, value, { scope: at.scope, steps })
+            : undefined;
         if (inner?.kind === "fastapi") {
           return {
             kind: "fastapi",
@@ -105,19 +107,9 @@ export class AppKinds {
       if (!bound) continue;
       const annotated = bound.annotation === undefined ? undefined : this.#ofClass(file, bound.annotation, steps + 1);
       if (annotated) return annotated;
-      const refersToItself = mentions(bound.value, name);
-      const first = refersToItself
-        ? facts.assignments.find((fact) => fact.name === name && fact.scope === place)
-        : bound;
-      return (
-        first &&
-        this.ofExpression(
-          file,
-          refersToItself && first !== bound ? first.value : bound.value,
-          place,
-          steps + (refersToItself ? 4 : 1),
-        )
-      );
+      const first = facts.assignments.find((fact) => fact.name === name && fact.scope === place) ?? bound;
+      const wraps = first !== bound && mentions(bound.value, name);
+      return this.ofExpression(file, wraps ? first.value : bound.value, { scope: place, steps: steps + 1 });
     }
     const imported = this.#imported(file, name);
     return imported && this.#ofName(imported.file, imported.name, { scope: "", steps: steps + 1 });

@@ -1,7 +1,7 @@
-import { readSync, openSync, closeSync, readlinkSync, realpathSync } from "node:fs";
+import { closeSync, openSync, readlinkSync, readSync, realpathSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { SheafConfig } from "./config/schema.ts";
-import { leftOutByDefault } from "./default-files.ts";
+import { fileLeftOut, folderLeftOut, type DefaultsInput } from "./default-files.ts";
 import { DockerIgnore, GitIgnore, type IgnoreVerdict } from "./ignore.ts";
 import type { EvidenceNote, ShippedFile, WithheldFile } from "./project.ts";
 import type { ForeignFolder, Repository, RepositoryEntry } from "./repository.ts";
@@ -28,35 +28,40 @@ export interface ProjectFiles {
 /** Bytes above which a file is marked. */
 const LARGE = 100_000_000;
 
-/** Says which files go into the image, and why the others don't. Secrets never do, whatever the configuration says. */
+/**
+ * Says which files go into the image, and why the others don't: `include` of the configuration wins over its `exclude`, the
+ * ignore files and the defaults, in this order. Secrets never ship, whatever the configuration says. A folder that is left
+ * out whole is reported as one.
+ */
 export function chooseFiles(input: FilesInput): ProjectFiles {
   return new Chooser(input).choose();
 }
 
 class Chooser {
   readonly #input: FilesInput;
+  readonly #defaults: DefaultsInput;
   readonly #files: ShippedFile[] = [];
   readonly #withheld: WithheldFile[] = [];
+  readonly #notes: EvidenceNote[] = [];
   readonly #gitIgnores = new Map<string, GitIgnore>();
-  readonly #gitFolders = new Map<string, IgnoreVerdict | undefined>();
   readonly #dockerIgnore: DockerIgnore | undefined;
   readonly #include: GitIgnore | undefined;
   readonly #exclude: GitIgnore | undefined;
   readonly #realRoot: string;
   readonly #byLowerCase = new Map<string, string>();
-  readonly #notes: EvidenceNote[] = [];
-  /** Folders that are reported as a whole. */
+  /** Folders already judged: the rule that leaves all of one out, or undefined. */
+  readonly #folders = new Map<string, FolderRule | undefined>([["", undefined]]);
   readonly #reported = new Set<string>();
 
   constructor(input: FilesInput) {
     this.#input = input;
     const { repository, config, configFile = "configuration" } = input;
+    this.#defaults = input;
     this.#realRoot = realpathSync(repository.root);
     for (const { path } of repository.entries) {
       if (path !== ".gitignore" && !path.endsWith("/.gitignore")) continue;
       const text = repository.text(path);
-      if (text !== undefined)
-        this.#gitIgnores.set(path === ".gitignore" ? "" : path.slice(0, -11), new GitIgnore(text, path));
+      if (text !== undefined) this.#gitIgnores.set(folderOf(path), new GitIgnore(text, path));
     }
     this.#dockerIgnore = findDockerIgnore(input);
     if (config.include) this.#include = new GitIgnore(config.include.join("\n"), `${configFile} include`);
@@ -73,82 +78,71 @@ class Chooser {
   }
 
   #decide(entry: RepositoryEntry): void {
-    const { path, stats } = entry;
-    if (!stats.isFile() && !stats.isSymbolicLink()) {
-      this.#withheld.push({ path, reason: "special", rule: "is a socket, a pipe or a device" });
-      return;
-    }
-    const secret = this.#secret(entry);
-    if (secret !== undefined) {
-      this.#withheld.push({ path, reason: "secret", rule: secret });
-      return;
-    }
-    if (/\.py[co]$/.test(path)) {
-      this.#withheld.push({ path, reason: "cache", rule: "bytecode is compiled for the image" });
-      return;
-    }
-    const rule = this.#ignoredBy(path);
-    if (rule !== undefined) {
-      this.#leaveOut(path, rule);
-      return;
-    }
+    const { path } = entry;
+    const folder = this.#folderRule(folderOf(path));
+    const included = this.#include !== undefined && patternsIgnore(this.#include, path) !== undefined;
+    if (folder && !included) return this.#reportFolder(folder);
+    if (entry.type === "special") return this.#withhold(path, "special", "is a socket, a pipe or a device");
+    const named = secretByName(path);
+    if (named !== undefined && !this.#isPublic(path)) return this.#withhold(path, "secret", named);
+    if (/\.py[co]$/.test(path)) return this.#withhold(path, "cache", "bytecode is compiled for the image");
+    const rule = included ? undefined : this.#fileRule(path);
+    if (rule !== undefined) return this.#withhold(path, "ignored", rule);
     this.#ship(entry);
   }
 
-  /** The rule that keeps a file out, or undefined. */
-  #ignoredBy(path: string): { source: string; folder?: string } | undefined {
-    if (this.#include && gitVerdict(this.#include, path)?.ignored) return undefined;
-    const excluded = this.#exclude && gitVerdict(this.#exclude, path);
-    if (excluded?.ignored) return { source: excluded.source };
-    const docker = this.#dockerIgnore?.match(path);
-    if (docker?.ignored) return { source: docker.source };
-    const git = this.#gitIgnored(path);
-    if (git) return git;
-    return leftOutByDefault(path, this.#input);
+  #withhold(path: string, reason: WithheldFile["reason"], rule: string): void {
+    this.#withheld.push({ path, reason, rule });
   }
 
-  /** The pattern of the innermost .gitignore that speaks of the file, or of a folder above it, as git decides. */
-  #gitIgnored(path: string): { source: string; folder?: string } | undefined {
-    const folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
-    const above = this.#folderIgnored(folder);
-    if (above?.ignored) return { source: above.source };
-    const verdict = this.#gitVerdict(path, false);
-    return verdict?.ignored ? { source: verdict.source } : undefined;
-  }
-
-  #folderIgnored(folder: string): IgnoreVerdict | undefined {
-    if (folder === "") return undefined;
-    if (this.#gitFolders.has(folder)) return this.#gitFolders.get(folder);
-    const above = this.#folderIgnored(folder.slice(0, Math.max(0, folder.lastIndexOf("/"))));
-    const verdict = above?.ignored ? above : this.#gitVerdict(folder, true);
-    this.#gitFolders.set(folder, verdict);
-    return verdict;
-  }
-
-  #gitVerdict(path: string, directory: boolean): IgnoreVerdict | undefined {
-    for (let at = path.lastIndexOf("/"); ; at = path.lastIndexOf("/", at - 1)) {
-      const folder = at <= 0 ? "" : path.slice(0, at);
-      const verdict = this.#gitIgnores.get(folder)?.match(folder === "" ? path : path.slice(at + 1), directory);
-      if (verdict) return verdict;
-      if (at <= 0) return undefined;
-    }
-  }
-
-  #leaveOut(path: string, { source, folder }: { source: string; folder?: string }): void {
-    if (folder === undefined) {
-      this.#withheld.push({ path, reason: "ignored", rule: source });
-      return;
-    }
+  #reportFolder({ folder, rule }: FolderRule): void {
     if (this.#reported.has(folder)) return;
     this.#reported.add(folder);
-    this.#withheld.push({ path: `${folder}/`, reason: "ignored", rule: source });
+    this.#withhold(`${folder}/`, "ignored", rule);
   }
 
-  #secret({ path, stats }: RepositoryEntry): string | undefined {
-    const named = secretByName(path);
-    if (!stats.isFile() || stats.size === 0) return named;
-    if (named !== undefined) return /\.pem$/i.test(path) && isPublicPem(this.#head(path)) ? undefined : named;
-    return mayHoldSecret(path) ? secretByContent(path, this.#head(path)) : undefined;
+  /** The rule that leaves a folder, or one above it, out whole. */
+  #folderRule(folder: string): FolderRule | undefined {
+    if (this.#folders.has(folder)) return this.#folders.get(folder);
+    const rule = this.#folderRule(folderOf(folder)) ?? this.#ownFolderRule(folder);
+    this.#folders.set(folder, rule);
+    return rule;
+  }
+
+  #ownFolderRule(folder: string): FolderRule | undefined {
+    const excluded = this.#exclude?.match(folder, true);
+    if (excluded?.ignored) return { folder, rule: excluded.source };
+    const docker = this.#dockerIgnore?.reincludes ? undefined : this.#dockerIgnore?.match(folder, true);
+    if (docker?.ignored) return { folder, rule: docker.source };
+    const git = this.#gitVerdict(folder, true);
+    if (git?.ignored) return { folder, rule: git.source };
+    const left = folderLeftOut(folder, this.#defaults);
+    return left === undefined ? undefined : { folder, rule: left };
+  }
+
+  #fileRule(path: string): string | undefined {
+    const excluded = this.#exclude?.match(path, false);
+    if (excluded?.ignored) return excluded.source;
+    const docker = this.#dockerIgnore?.match(path, true);
+    if (docker?.ignored) return docker.source;
+    const git = this.#gitVerdict(path, false);
+    return git?.ignored ? git.source : fileLeftOut(path, this.#defaults);
+  }
+
+  /** The innermost .gitignore that speaks of the path decides. */
+  #gitVerdict(path: string, directory: boolean): IgnoreVerdict | undefined {
+    for (let folder = folderOf(path); ; folder = folderOf(folder)) {
+      const verdict = this.#gitIgnores
+        .get(folder)
+        ?.match(folder === "" ? path : path.slice(folder.length + 1), directory);
+      if (verdict || folder === "") return verdict;
+    }
+  }
+
+  /** Names that often hold secrets, by contents that show that this one doesn't. */
+  #isPublic(path: string): boolean {
+    if (/\.pem$/i.test(path)) return isPublicPem(this.#head(path));
+    return path.endsWith(".npmrc") && !/_auth|_password|token/i.test(this.#head(path));
   }
 
   #head(path: string): string {
@@ -164,44 +158,56 @@ class Chooser {
     }
   }
 
-  #ship({ path, stats }: RepositoryEntry): void {
-    const lower = path.toLowerCase();
-    const twin = this.#byLowerCase.get(lower);
-    if (twin !== undefined)
-      this.#notes.push({ what: `differs from ${twin} in upper and lower case alone`, source: path });
-    this.#byLowerCase.set(lower, path);
+  #ship({ path, type }: RepositoryEntry): void {
+    const stats = this.#input.repository.stats(path);
+    if (!stats) return;
+    if (type === "file" && mayHoldSecret(path, stats.size)) {
+      const secret = secretByContent(path, this.#head(path));
+      if (secret !== undefined) return this.#withhold(path, "secret", secret);
+    }
     const file: ShippedFile = {
       path,
       size: stats.size,
       mode: (stats.mode & 0o111) === 0 ? 0o644 : 0o755,
       mtimeMs: stats.mtimeMs,
     };
-    if (stats.isSymbolicLink()) {
+    if (type === "symlink") {
       const link = this.#link(path);
-      if (link.outside) {
-        this.#withheld.push({ path, reason: "outside", rule: `links to ${link.target}, outside the project` });
-        return;
-      }
-      file.symlink = link.target;
-      file.size = 0;
-      file.mode = 0o777;
+      if (link.outside) return this.#withhold(path, "outside", `links to ${link.target}, outside the project`);
+      Object.assign(file, { symlink: link.target, size: 0, mode: 0o777 });
     }
     if (file.size > LARGE) file.large = true;
     this.#files.push(file);
+    this.#compareCase(path);
   }
 
+  #compareCase(path: string): void {
+    const lower = path.toLowerCase();
+    const twin = this.#byLowerCase.get(lower);
+    if (twin !== undefined)
+      this.#notes.push({ what: `differs from ${twin} in upper and lower case alone`, source: path });
+    this.#byLowerCase.set(lower, path);
+  }
+
+  /** A link stays when neither its text nor what it comes to leads out of the project. */
   #link(path: string): { target: string; outside: boolean } {
-    const target = readlinkSync(join(this.#input.repository.root, path));
-    if (posix.isAbsolute(target)) return { target, outside: true };
+    const file = join(this.#input.repository.root, path);
+    const target = readlinkSync(file);
     const lexical = posix.normalize(posix.join(posix.dirname(path), target));
-    if (lexical === ".." || lexical.startsWith("../")) return { target, outside: true };
+    if (posix.isAbsolute(target) || lexical === ".." || lexical.startsWith("../")) return { target, outside: true };
     try {
-      const real = realpathSync(join(this.#input.repository.root, path));
+      const real = realpathSync(file);
       return { target, outside: real !== this.#realRoot && !real.startsWith(`${this.#realRoot}/`) };
     } catch {
       return { target, outside: false };
     }
   }
+}
+
+interface FolderRule {
+  /** The highest folder that the rule leaves out. */
+  folder: string;
+  rule: string;
 }
 
 const foreignRules: Record<ForeignFolder["reason"], string> = {
@@ -211,25 +217,28 @@ const foreignRules: Record<ForeignFolder["reason"], string> = {
   special: "can't be read: permission denied",
 };
 
-/** The verdict of patterns on a path or a folder above it. */
-function gitVerdict(patterns: GitIgnore, path: string): IgnoreVerdict | undefined {
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+/** The pattern that names a path or a folder above it. */
+function patternsIgnore(patterns: GitIgnore, path: string): string | undefined {
   for (let at = path.indexOf("/"); at !== -1; at = path.indexOf("/", at + 1)) {
     const verdict = patterns.match(path.slice(0, at), true);
-    if (verdict?.ignored) return verdict;
+    if (verdict?.ignored) return verdict.source;
   }
-  return patterns.match(path, false);
+  const verdict = patterns.match(path, false);
+  return verdict?.ignored ? verdict.source : undefined;
 }
 
 /** Docker prefers `X.dockerignore` beside the Dockerfile X to .dockerignore at the context's root. */
 function findDockerIgnore({ repository, dockerfiles, directory }: FilesInput): DockerIgnore | undefined {
-  const own = dockerfiles.map((file) => `${file}.dockerignore`);
-  for (const path of [...own, ".dockerignore"]) {
+  for (const path of [...dockerfiles.map((file) => `${file}.dockerignore`), ".dockerignore"]) {
     const text = repository.text(path);
     if (text !== undefined) return new DockerIgnore(text, path);
   }
+  if (directory === "") return undefined;
   const path = `${directory}/.dockerignore`;
-  const text = directory === "" ? undefined : repository.text(path);
-  return text === undefined
-    ? undefined
-    : new DockerIgnore(text.replaceAll(/^(!?)(?=[^\s#!])/gm, `$1${directory}/`), path);
+  const text = repository.text(path);
+  return text === undefined ? undefined : new DockerIgnore(text, path, directory);
 }

@@ -2,6 +2,7 @@ import { AppKinds, canonical, type AppKind, type FoundKind } from "./app-kinds.t
 import { scoreApp } from "./app-score.ts";
 import { importRootOf } from "./import-root.ts";
 import type { AppObject, Project } from "./project.ts";
+import type { CallFact } from "./python/facts.ts";
 import { moduleName, type PythonSources } from "./python/own-modules.ts";
 import type { StartTarget } from "./start-targets.ts";
 
@@ -11,8 +12,8 @@ export interface FindAppsInput {
   /** Whether a path, of any file, exists. */
   hasFile: (path: string) => boolean;
   hasFolder: (path: string) => boolean;
-  /** Whether a file's bytes hold a word: a quick look before it is scanned. */
-  contains: (path: string, word: string) => boolean;
+  /** Whether a file's bytes hold any of some words: a quick look before it is scanned. */
+  mentions: (path: string, words: readonly string[]) => boolean;
   /** What the repository's own commands start. */
   targets: readonly StartTarget[];
 }
@@ -57,11 +58,14 @@ export interface Candidate {
 const aside =
   /(?:^|\/)(?:tests?|testing|examples?|docs?(?:_src)?|scripts?|migrations|alembic|benchmarks?|demos?|samples?|\{\{[^/]*)\/|(?:^|\/)(?:test_[^/]*|[^/]*_test|conftest|noxfile|setup)\.py$/;
 
+/** Files whose names say that a process starts there. */
+const startFile = /(?:^|\/)(?:main|asgi|wsgi|server|app|__main__|worker|celery_worker|celery_main)\.py$/;
+
 class Search {
   readonly #input: FindAppsInput;
   readonly #kinds: AppKinds;
   readonly #candidates: Candidate[] = [];
-  readonly #nearMisses: Project["nearMisses"] = [];
+  readonly #nearMisses: { kind: AppKind; miss: Project["nearMisses"][number] }[] = [];
 
   constructor(input: FindAppsInput) {
     this.#input = input;
@@ -70,23 +74,25 @@ class Search {
 
   run(): FoundApps {
     const all = [...this.#input.files.paths()];
-    const named = all.filter((path) =>
-      ["FastAPI", "fastapi", "Celery", "celery"].some((word) => this.#input.contains(path, word)),
-    );
+    const named = all.filter((path) => startFile.test(path) || this.#input.mentions(path, ["FastAPI", "Celery"]));
     const factories = new Set<string>();
     for (const path of named) this.#scan(path, factories);
     // Modules that call a factory from elsewhere need not name FastAPI themselves.
     const seen = new Set(named);
     for (const path of all) {
-      if (!seen.has(path) && [...factories].some((name) => this.#input.contains(path, name)))
-        this.#scan(path, factories);
+      if (factories.size === 0 || seen.has(path)) continue;
+      if (this.#input.mentions(path, [...factories])) this.#scan(path, factories);
     }
     const main = this.#candidates.filter(({ file }) => !aside.test(file));
     for (const candidate of this.#candidates) if (aside.test(candidate.file)) this.#missAside(candidate);
     const apps = main
       .map((candidate) => this.#weigh(candidate, main))
       .toSorted((a, b) => b.score - a.score || compare(a, b));
-    return { apps, nearMisses: this.#nearMisses };
+    // Only what has no app of its kind needs an explanation.
+    const nearMisses = this.#nearMisses
+      .filter(({ kind }) => !apps.some((app) => app.kind === kind))
+      .map(({ miss }) => miss);
+    return { apps, nearMisses };
   }
 
   #scan(file: string, factories: Set<string>): void {
@@ -95,7 +101,7 @@ class Search {
     for (const { name, annotation, value, scope, line } of facts.assignments) {
       const found =
         (annotation === undefined ? undefined : this.#kinds.ofAnnotation(file, annotation)) ??
-        this.#kinds.ofExpression(file, value, scope);
+        this.#kinds.ofExpression(file, value, { scope });
       if (!found) continue;
       // `alias = app` adds nothing.
       if (value.kind === "name" && annotation === undefined) continue;
@@ -136,14 +142,13 @@ class Search {
     for (const fact of facts.classes)
       if (fact.scope === "" && this.#kinds.ofAnnotation(file, fact.name)) factories.add(fact.name);
     this.#addImported(file, byName);
-    for (const { call, scope } of facts.calls)
-      this.#readCall(file, { callee: call.callee, args: call.args, scope, byName });
+    for (const call of facts.calls) this.#readCall(file, call, byName);
     this.#candidates.push(...byName.values());
   }
 
   /** `from app.api import app` in a file whose name says that it is the one to run. */
   #addImported(file: string, byName: Map<string, Candidate>): void {
-    if (!/(?:^|\/)(?:main|asgi|server|__main__|wsgi|worker|celery_worker|celery_main)\.py$/.test(file)) return;
+    if (!startFile.test(file)) return;
     const facts = this.#kinds.facts(file);
     for (const { names, module, line, where } of facts.imports) {
       if (where !== "top" && where !== "try") continue;
@@ -167,29 +172,17 @@ class Search {
     }
   }
 
-  #readCall(
-    file: string,
-    {
-      callee,
-      args,
-      scope,
-      byName,
-    }: {
-      callee: string;
-      args: { kind: string; name?: string; callee?: string }[];
-      scope: string;
-      byName: Map<string, Candidate>;
-    },
-  ): void {
-    const at = callee.lastIndexOf(".");
-    const method = callee.slice(at + 1);
+  /** What is called on an app shows which one is real, and which is part of another. */
+  #readCall(file: string, { call, scope }: CallFact, byName: ReadonlyMap<string, Candidate>): void {
+    const at = call.callee.lastIndexOf(".");
+    const method = call.callee.slice(at + 1);
     // Inside a factory the calls are those of what it returns.
-    const candidate = byName.get(callee.slice(0, at)) ?? byName.get(scope.split(".", 1)[0] as string);
+    const candidate = byName.get(call.callee.slice(0, at)) ?? byName.get(scope.split(".", 1)[0] as string);
     if (!candidate || at === -1) return;
     candidate.signs.push(method);
     if (method !== "mount") return;
-    for (const arg of args.slice(1)) {
-      if (arg.kind !== "name" || arg.name === undefined) continue;
+    for (const arg of [...call.args.slice(1), call.keywords["app"]]) {
+      if (arg?.kind !== "name") continue;
       const target = canonical(this.#kinds.facts(file), arg.name);
       const [, module = "", name = ""] = /^(.*?)\.?([^.]+)$/.exec(target) ?? [];
       const origin = target === arg.name ? file : this.#kinds.moduleFile(file, module);
@@ -210,14 +203,10 @@ class Search {
     return { kind, module, attribute, factory, file, line, importRoot, score, reasons };
   }
 
-  #missAside({ file, line, what, attribute, factory }: Candidate): void {
+  #missAside({ kind, file, line, what, attribute, factory }: Candidate): void {
     const target = `${moduleName(file, "").name}:${attribute}${factory ? "()" : ""}`;
-    this.#nearMisses.push({
-      file,
-      line,
-      what: `is ${what}, but in a folder that holds no service`,
-      try: `--app "${target}"`,
-    });
+    const miss = { file, line, what: `is ${what}, but in a folder that holds no service`, try: `--app "${target}"` };
+    this.#nearMisses.push({ kind, miss });
   }
 
   #missInside({
@@ -233,15 +222,18 @@ class Search {
     scope: string;
     found: FoundKind;
   }): void {
+    if (aside.test(file)) return;
     const owner = scope === "" ? name : scope;
-    if (this.#kinds.facts(file).functions.some((fact) => fact.name === owner && this.#kinds.ofFunction(file, fact)))
-      return;
-    this.#nearMisses.push({
+    const { functions } = this.#kinds.facts(file);
+    if (functions.some((fact) => fact.name === owner && this.#kinds.ofFunction(file, fact))) return;
+    const bare = name.slice(name.lastIndexOf(".") + 1);
+    const miss = {
       file,
       line,
       what: `makes ${found.what} inside ${owner}`,
-      try: `bind it at the top level of ${file}: ${name.replace(/^.*\./, "")} = …`,
-    });
+      try: `bind it at the top level of ${file}: ${bare} = …`,
+    };
+    this.#nearMisses.push({ kind: found.kind, miss });
   }
 
   #missFactory(
@@ -257,15 +249,12 @@ class Search {
         .facts(path)
         .assignments.some(({ value, scope }) => scope === "" && value.kind === "call" && value.callee === fact.name),
     );
-    if (called) return;
-    this.#nearMisses.push({
-      file,
-      line: fact.line,
-      what: `${fact.name} returns ${found.what}, but ${because}`,
-      try: fact.async
-        ? `make ${fact.name} a plain function`
-        : `give its parameters defaults, or add a module with app = ${fact.name}(…)`,
-    });
+    if (called || aside.test(file)) return;
+    const advice = fact.async
+      ? `make ${fact.name} a plain function`
+      : `give its parameters defaults, or add a module with app = ${fact.name}(…)`;
+    const miss = { file, line: fact.line, what: `${fact.name} returns ${found.what}, but ${because}`, try: advice };
+    this.#nearMisses.push({ kind: found.kind, miss });
   }
 }
 

@@ -4,8 +4,8 @@ interface Rule {
   source: string;
   negated: boolean;
   directoryOnly: boolean;
-  /** Tested against the path from the ignore file's folder, or the last segment when `basename` is set. */
-  expression: RegExp;
+  /** Whether the path from the ignore file's folder matches, or its last segment when `basename` is set. */
+  matches: (subject: string) => boolean;
   basename: boolean;
 }
 
@@ -32,7 +32,7 @@ export class GitIgnore {
       const rule = this.#rules[index] as Rule;
       if (rule.directoryOnly && !directory) continue;
       const subject = rule.basename ? (name ??= path.slice(path.lastIndexOf("/") + 1)) : path;
-      if (rule.expression.test(subject)) return { ignored: !rule.negated, source: rule.source };
+      if (rule.matches(subject)) return { ignored: !rule.negated, source: rule.source };
     }
     return undefined;
   }
@@ -41,28 +41,38 @@ export class GitIgnore {
 /** A .dockerignore file: rooted patterns in the syntax of Go's filepath.Match, with `**`, in which `!` re-includes anything. */
 export class DockerIgnore {
   readonly #rules: Rule[];
+  readonly #prefix: string;
   /** Whether some pattern re-includes, so that an excluded folder has to be looked into. */
   readonly reincludes: boolean;
 
-  constructor(text: string, name: string) {
+  /** @param folder the context, from the project's root, when it isn't the root; paths outside it match nothing */
+  constructor(text: string, name: string, folder = "") {
+    this.#prefix = folder === "" ? "" : `${folder}/`;
     this.#rules = rulesOf(text, name, dockerRule);
     this.reincludes = this.#rules.some((rule) => rule.negated);
   }
 
-  /** The last pattern that matches the path or a folder above it decides. */
-  match(path: string): IgnoreVerdict | undefined {
+  /**
+   * The last pattern that matches the path or a folder above it decides.
+   *
+   * @param judged the folders above were asked before, and none is ignored: they needn't be tried when nothing re-includes
+   */
+  match(path: string, judged = false): IgnoreVerdict | undefined {
+    if (!path.startsWith(this.#prefix)) return undefined;
+    const inside = path.slice(this.#prefix.length);
     for (let index = this.#rules.length - 1; index >= 0; index--) {
       const rule = this.#rules[index] as Rule;
-      if (matchesOrParent(rule.expression, path)) return { ignored: !rule.negated, source: rule.source };
+      if (judged && !this.reincludes ? rule.matches(inside) : matchesOrParent(rule, inside))
+        return { ignored: !rule.negated, source: rule.source };
     }
     return undefined;
   }
 }
 
-function matchesOrParent(expression: RegExp, path: string): boolean {
-  if (expression.test(path)) return true;
+function matchesOrParent(rule: Rule, path: string): boolean {
+  if (rule.matches(path)) return true;
   for (let at = path.indexOf("/"); at !== -1; at = path.indexOf("/", at + 1)) {
-    if (expression.test(path.slice(0, at))) return true;
+    if (rule.matches(path.slice(0, at))) return true;
   }
   return false;
 }
@@ -90,9 +100,23 @@ function gitRule(line: string, source: string): Rule | undefined {
   if (pattern === "") return undefined;
   const basename = !pattern.includes("/");
   if (pattern.startsWith("/")) pattern = pattern.slice(1);
-  const body = gitExpression(pattern);
+  const matches = matcher(pattern, gitExpression, basename);
+  return matches && { source, negated, directoryOnly, basename, matches };
+}
+
+/** Most patterns are plain names or `*.suffix`, which need no regular expression. */
+function matcher(
+  pattern: string,
+  expressionOf: (pattern: string) => string | undefined,
+  basename: boolean,
+): Rule["matches"] | undefined {
+  if (!/[*?[\\]/.test(pattern)) return (subject) => subject === pattern;
+  const suffix = basename ? /^\*([^*?[\\/]+)$/.exec(pattern)?.[1] : undefined;
+  if (suffix !== undefined) return (subject) => subject.endsWith(suffix);
+  const body = expressionOf(pattern);
   if (body === undefined) return undefined;
-  return { source, negated, directoryOnly, basename, expression: new RegExp(`^${body}$`, "su") };
+  const expression = new RegExp(`^${body}$`, "su");
+  return (subject) => expression.test(subject);
 }
 
 function withoutTrailingSpaces(line: string): string {
@@ -221,9 +245,8 @@ function dockerRule(line: string, source: string): Rule | undefined {
   if (pattern === "") return undefined;
   pattern = cleaned(pattern);
   if (pattern.length > 1 && pattern.startsWith("/")) pattern = pattern.slice(1);
-  const body = dockerExpression(pattern);
-  if (body === undefined) return undefined;
-  return { source, negated, directoryOnly: false, basename: false, expression: new RegExp(`^${body}$`, "su") };
+  const matches = matcher(pattern, dockerExpression, false);
+  return matches && { source, negated, directoryOnly: false, basename: false, matches };
 }
 
 /** Go's filepath.Clean. */

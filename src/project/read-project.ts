@@ -8,16 +8,19 @@ import { readEvidence } from "./evidence/read-evidence.ts";
 import { chooseFiles } from "./files.ts";
 import { findApps } from "./find-apps.ts";
 import type { Project, Sourced } from "./project.ts";
+import type { ParseRecords } from "./parse-records.ts";
 import { projectFolder } from "./project-folder.ts";
 import { readMetadata, type PythonMetadata } from "./pyproject.ts";
 import { Repository } from "./repository.ts";
-import { startTargets } from "./start-targets.ts";
+import { refineRoles, startTargets } from "./start-targets.ts";
 
 export interface ReadProjectOptions {
   /** Settings that win over the configuration file's, a key at a time. */
   config?: Partial<SheafConfig>;
   /** `module:attribute`, or `module:factory()`: the app that the user named. */
   app?: string;
+  /** Remembers what was parsed, by the text's hash, so that the parsers need not be loaded when nothing changed. */
+  records?: ParseRecords;
 }
 
 /**
@@ -33,19 +36,20 @@ export async function readProject(directory: string, options: ReadProjectOptions
   const python = repository.entries.filter(({ path }) => path.endsWith(".py")).map(({ path }) => path);
   if (python.length === 0) throw noPython(root);
   const read = (path: string): string | undefined => repository.text(path);
-  const evidence = await readEvidence(repository);
+  const evidence = await readEvidence(repository, options.records);
+  refineRoles(evidence.services, python, read);
   const targets = startTargets(evidence.services);
   const sources = { paths: () => python, read };
   const found = findApps({
     files: sources,
     hasFile: (path) => repository.has(path),
     hasFolder: (path) => repository.folders.has(path),
-    contains: (path, word) => repository.bytes(path)?.includes(word) ?? false,
+    mentions: (path, words) => repository.mentions(path, words),
     targets,
   });
   const apps = options.app === undefined ? found.apps : chosenApp(options.app, found.apps, { repository, python });
   const folder = projectFolder(repository, apps, python);
-  const { config, configFile } = await configOf(folder, { read, given: options.config });
+  const { config, configFile } = await configOf(folder, { read, given: options.config, records: options.records });
   const metadata = await readMetadata(folder, read);
   const importRoots = [...new Set(apps.map((app) => app.importRoot))];
   const files = chooseFiles({
@@ -83,9 +87,13 @@ export async function readProject(directory: string, options: ReadProjectOptions
 
 async function configOf(
   folder: string,
-  { read, given }: { read: (path: string) => string | undefined; given?: Partial<SheafConfig> },
+  {
+    read,
+    given,
+    records,
+  }: { read: (path: string) => string | undefined; given?: Partial<SheafConfig>; records?: ParseRecords },
 ): Promise<{ config: SheafConfig; configFile?: string }> {
-  const { config, file } = await readConfig(["", folder], read);
+  const { config, file } = await readConfig(["", folder], read, records);
   return { config: { ...config, ...given }, configFile: file };
 }
 

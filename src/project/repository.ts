@@ -1,4 +1,14 @@
-import { lstatSync, readdirSync, readFileSync, realpathSync, type Dirent, type Stats } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  type Dirent,
+  type Stats,
+} from "node:fs";
 import { join } from "node:path";
 import { SheafError } from "../errors.ts";
 import { decodePython } from "./python/decode.ts";
@@ -7,7 +17,7 @@ import { decodePython } from "./python/decode.ts";
 export interface RepositoryEntry {
   /** Path from the root, POSIX. */
   path: string;
-  stats: Stats;
+  type: "file" | "symlink" | "special";
 }
 
 const MAX_TEXT_BYTES = 8_000_000;
@@ -47,6 +57,7 @@ export class Repository {
   readonly foreign: ForeignFolder[] = [];
   readonly #paths = new Map<string, RepositoryEntry>();
   readonly #texts = new Map<string, string | undefined>();
+  readonly #bytes = new Map<string, Buffer | undefined>();
   #real: string | undefined;
 
   /**
@@ -75,22 +86,36 @@ export class Repository {
     return text;
   }
 
+  /** Bytes of a regular file of at most 8 MB, read once. */
   bytes(path: string): Buffer | undefined {
+    if (!this.#bytes.has(path)) this.#bytes.set(path, this.#readBytes(path));
+    return this.#bytes.get(path);
+  }
+
+  /** Whether a file holds any of some words, without keeping its bytes. */
+  mentions(path: string, words: readonly string[]): boolean {
+    const bytes = this.#bytes.get(path) ?? readUpTo(`${this.root}/${path}`, scratch);
+    return bytes !== undefined && words.some((word) => bytes.includes(word));
+  }
+
+  /** The entry's own stats, a link's and not its target's; undefined when it has vanished. */
+  stats(path: string): Stats | undefined {
+    return lstatSync(`${this.root}/${path}`, { throwIfNoEntry: false });
+  }
+
+  #readBytes(path: string): Buffer | undefined {
     const entry = this.#paths.get(path);
-    if (!entry) return undefined;
-    if (entry.stats.isSymbolicLink()) return this.#linked(path);
-    if (!entry.stats.isFile() || entry.stats.size > MAX_TEXT_BYTES) return undefined;
-    return readIfPossible(join(this.root, path));
+    if (entry?.type === "symlink") return this.#linked(path);
+    return entry?.type === "file" ? readUpTo(`${this.root}/${path}`, MAX_TEXT_BYTES) : undefined;
   }
 
   /** A link is followed when it stays in the repository. */
   #linked(path: string): Buffer | undefined {
     try {
-      const target = realpathSync(join(this.root, path));
+      const target = realpathSync(`${this.root}/${path}`);
       this.#real ??= realpathSync(this.root);
       if (!target.startsWith(`${this.#real}/`)) return undefined;
-      const stats = lstatSync(target);
-      return stats.isFile() && stats.size <= MAX_TEXT_BYTES ? readIfPossible(target) : undefined;
+      return lstatSync(target).isFile() ? readUpTo(target, MAX_TEXT_BYTES) : undefined;
     } catch {
       return undefined;
     }
@@ -115,8 +140,7 @@ export class Repository {
         continue;
       }
       if (this.entries.length >= MAX_ENTRIES) throw tooManyFiles(this.root);
-      const stats = lstatSync(join(this.root, path), { throwIfNoEntry: false });
-      if (stats) this.entries.push({ path, stats });
+      this.entries.push({ path, type: entry.isFile() ? "file" : entry.isSymbolicLink() ? "symlink" : "special" });
     }
   }
 
@@ -166,11 +190,23 @@ export class Repository {
   }
 }
 
-function readIfPossible(path: string): Buffer | undefined {
+/** For bytes that are looked at once. */
+const scratch = Buffer.allocUnsafeSlow(1_000_000);
+
+/** A file's bytes, in a buffer of their own or a given one; undefined when they don't fit or can't be read. */
+function readUpTo(path: string, limit: number | Buffer): Buffer | undefined {
+  let file: number | undefined;
   try {
-    return readFileSync(path);
+    file = openSync(path, "r");
+    if (typeof limit !== "number") return limit.subarray(0, readSync(file, limit, 0, limit.length, 0));
+    const { size } = fstatSync(file);
+    if (size > limit) return undefined;
+    const buffer = Buffer.allocUnsafeSlow(size);
+    return buffer.subarray(0, readSync(file, buffer, 0, size, 0));
   } catch {
     return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

@@ -6,11 +6,15 @@ export function secretByName(path: string): string | undefined {
   return folders.exec(path)?.[1] === undefined ? undefined : "credentials of a tool";
 }
 
-/** Whether a file's first bytes should be looked at: text that people keep keys in, not code. */
-export function mayHoldSecret(path: string): boolean {
+/** Whether a file's first bytes should be looked at: small text that people keep keys in, not code and not data. */
+export function mayHoldSecret(path: string, size: number): boolean {
+  if (size < 64 || size > MAX_SECRET_FILE) return false;
   const name = path.slice(path.lastIndexOf("/") + 1).toLowerCase();
   return !name.includes(".") || keyHolders.test(name);
 }
+
+/** Key files are a few kilobytes. */
+const MAX_SECRET_FILE = 64_000;
 
 /** Bytes that `secretByContent` wants. */
 export const SECRET_HEAD = 4096;

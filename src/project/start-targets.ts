@@ -12,8 +12,10 @@ export interface StartTarget {
 export function startTargets(services: readonly ServiceEvidence[]): StartTarget[] {
   return services.flatMap(({ role, command }) => {
     if (!command) return [];
-    if (role === "api") return apiTarget(command.value, command.source);
-    return role === "other" ? [] : celeryTarget(command.value, command.source);
+    // A program of the project's own may be given the app too: `dispatch server start dispatch.main:app`.
+    return role === "api" || role === "other"
+      ? apiTarget(command.value, command.source)
+      : celeryTarget(command.value, command.source);
   });
 }
 
@@ -37,4 +39,38 @@ function celeryTarget(words: readonly string[], source: string): StartTarget[] {
       : [];
   }
   return [];
+}
+
+/**
+ * Gives `python main.py` and `python -m app` the role that the code has: an API when it starts a server itself.
+ *
+ * @param python paths of the repository's Python files
+ */
+export function refineRoles(
+  services: ServiceEvidence[],
+  python: readonly string[],
+  read: (path: string) => string | undefined,
+): void {
+  for (const service of services) {
+    const file = service.role === "other" && service.command ? scriptOf(service.command.value, python) : undefined;
+    const text = file === undefined ? undefined : read(file);
+    if (text === undefined) continue;
+    if (/\buvicorn\.(?:run|Server)\(|\bhypercorn\b|\bGranian\(/.test(text)) service.role = "api";
+    else if (/\.worker_main\(|\.Worker\(/.test(text)) service.role = "worker";
+  }
+}
+
+/** The file that `python x.py` or `python -m x` runs; the image's path ends like the repository's. */
+function scriptOf(words: readonly string[], python: readonly string[]): string | undefined {
+  if (!/^(?:\S*\/)?python[\d.]*$/.test(words[0] ?? "")) return undefined;
+  const at = words.findIndex((word, index) => index > 0 && !/^-[^m]/.test(word));
+  const module = words[at] === "-m" ? words[at + 1]?.replaceAll(".", "/") : undefined;
+  const tails = module === undefined ? [words[at] ?? ""] : [`${module}.py`, `${module}/__main__.py`];
+  return tails.flatMap((tail) => suffixes(tail)).find((tail) => python.includes(tail));
+}
+
+/** `/app/mealie/main.py` may be `app/mealie/main.py`, `mealie/main.py` or `main.py`. */
+function suffixes(path: string): string[] {
+  const parts = path.replace(/^\.?\//, "").split("/");
+  return parts.map((_, index) => parts.slice(index).join("/"));
 }

@@ -1,4 +1,5 @@
 import { SheafError } from "../../errors.ts";
+import { remembered, type ParseRecords } from "../parse-records.ts";
 import { isTable, lineOfKey, parseToml, tableAt } from "../toml.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import type { SheafConfig } from "./schema.ts";
@@ -21,11 +22,13 @@ export interface ReadConfig {
  *
  * @param folders folders, from the root, in which the files may stand; the first is the root
  * @param read text of a file by its path from the root
+ * @param records remembers valid configurations, so that the validator is loaded only when one changes
  * @throws SheafError SHEAF_CONFIG with all problems at once, SHEAF_CONFIG_TWICE when both files configure, SHEAF_TOML
  */
 export async function readConfig(
   folders: readonly string[],
   read: (path: string) => string | undefined,
+  records?: ParseRecords,
 ): Promise<ReadConfig> {
   const found: { file: string; prefix: string[]; text: string; value: unknown }[] = [];
   for (const folder of new Set(folders)) {
@@ -56,10 +59,13 @@ export async function readConfig(
   const [only, other] = found;
   if (!only) return { config: {} };
   if (other) throw configuredTwice(only.file, other.file);
-  const problems: ConfigProblem[] = [];
-  const config = await validated(only.value, problems);
-  if (problems.length > 0) throw configError(problems, only);
-  return { config, file: only.file };
+  const config = await remembered(records, { kind: "config", text: JSON.stringify(only.value) }, async () => {
+    const problems: ConfigProblem[] = [];
+    const valid = await validated(only.value, problems);
+    if (problems.length > 0) throw configError(problems, only);
+    return valid;
+  });
+  return { config: config ?? {}, file: only.file };
 }
 
 /** The JSON Schema of `[tool.sheaf]`, published as schemas/sheaf.schema.json. */

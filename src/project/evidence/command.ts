@@ -65,15 +65,20 @@ function readFrom(step: Step, state: State): ReadCommand {
 function readScript(script: { text: string; file: string }, step: Step, state: State): ReadCommand {
   state.notes.push({ what: `runs ${script.file}`, source: step.source });
   const steps = parseShell(script.text, state.lookup);
-  const read = choose(steps, (command) => `${script.file}:${command.line}`, { ...state, depth: state.depth + 1 });
-  if (read && (read.role !== "other" || steps.at(-1)?.words[0] === "exec")) return read;
-  // `exec "$@"`: the script prepares and hands over to its arguments.
   const at = step.words.findIndex((word) => word.endsWith(baseName(script.file)));
   const rest = step.words.slice(at + 1);
-  const hands = steps.some((command) => /^(?:exec)$/.test(command.words[0] ?? "") && command.words.includes("$@"));
-  if (hands && rest.length > 0)
-    return readFrom({ words: rest, source: step.source }, { ...state, depth: state.depth + 1 });
-  return finished(step, state);
+  const place = (command: ShellCommand): string => `${script.file}:${command.line}`;
+  const inner: State = { ...state, depth: state.depth + 1 };
+  // `exec "$@"`: the script prepares and hands over to its arguments.
+  const hands = steps.some(({ words }) => words.includes("$@") && (words[0] === "exec" || words[0] === "$@"));
+  if (hands && rest.length > 0) {
+    for (const command of steps) notePreparation(command.words, place(command), state);
+    return readFrom({ words: rest, source: step.source }, inner);
+  }
+  const read = choose(steps, place, inner);
+  return read && read.command.value.length > 0 && (read.role !== "other" || steps.at(-1)?.words[0] === "exec")
+    ? read
+    : finished(step, state);
 }
 
 function readShell(text: string, source: string, state: State): ReadCommand {
@@ -105,9 +110,8 @@ function choose(
   }
   for (const { command, read } of reads) {
     if (command === chosen.command) continue;
-    const what = preparation(read.command.value);
-    if (what !== undefined) state.notes.push({ what, source: place(command) });
-    else if (read.role !== "other" && command.operator === "&") {
+    if (notePreparation(read.command.value, place(command), state)) continue;
+    if (read.role !== "other" && command.operator === "&") {
       state.notes.push({
         what: `also starts ${read.command.value.join(" ")} in the background`,
         source: place(command),
@@ -117,12 +121,15 @@ function choose(
   return { ...chosen.read, notes: [...state.notes, ...chosen.read.notes] };
 }
 
-/** What a step before the server does, where it matters to whoever runs the image. */
-function preparation(words: string[]): string | undefined {
+/** Notes a step before the server, where it matters to whoever runs the image. */
+function notePreparation(words: string[], source: string, state: State): boolean {
   const line = words.join(" ");
-  if (/^alembic\b.*\bupgrade\b|\bmigrate\b|\baerich upgrade\b|prestart|backend_pre_start|initial_data/.test(line))
-    return `runs ${line} before the start`;
-  return undefined;
+  const matters =
+    /^(?:\S+ run )?alembic\b.*\bupgrade\b|\bmigrate\b|\baerich upgrade\b|prestart|backend_pre_start|initial_data/.test(
+      line,
+    );
+  if (matters) state.notes.push({ what: `runs ${line} before the start`, source });
+  return matters;
 }
 
 function finished({ words, source }: Step, state: State): ReadCommand {

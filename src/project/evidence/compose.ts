@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { EvidenceNote, ServiceEvidence, Sourced } from "../project.ts";
+import { remembered, type ParseRecords } from "../parse-records.ts";
 import { isTable, tableAt, type TomlTable } from "../toml.ts";
 import { readCommand, readShellCommand, type ReadCommand } from "./command.ts";
 import type { DockerfileReading } from "./dockerfile-evidence.ts";
@@ -8,6 +9,7 @@ export interface ComposeInput {
   /** Paths of the repository's compose files, in any order. */
   files: string[];
   read: (path: string) => string | undefined;
+  records?: ParseRecords;
   /** Reads the Dockerfile that a service is built from; undefined when there is none. */
   dockerfile: (request: {
     file: string;
@@ -33,7 +35,7 @@ export async function readCompose(
   const notes: EvidenceNote[] = [];
   const documents: ComposeDocument[] = [];
   for (const file of chosenFiles(input.files)) {
-    const document = await parseCompose(file, input.read(file), notes);
+    const document = await parseCompose(file, input, notes);
     if (document) documents.push(document);
   }
   const services = new Map<string, Service>();
@@ -88,48 +90,52 @@ function rankOf(file: string): number {
 interface ComposeDocument {
   file: string;
   value: TomlTable;
-  lineOf: (path: string[]) => number;
+  /** Lines of the keys of services, as `web.command`. */
+  lines: Record<string, number>;
 }
 
 const MAX_COMPOSE_BYTES = 1_000_000;
 
 async function parseCompose(
   file: string,
-  text: string | undefined,
+  { read, records }: ComposeInput,
   notes: EvidenceNote[],
 ): Promise<ComposeDocument | undefined> {
+  const text = read(file);
   if (text === undefined || text.length > MAX_COMPOSE_BYTES) return undefined;
-  const { LineCounter, parseDocument, isNode, isPair, isMap } = await import("yaml");
-  const counter = new LineCounter();
   try {
-    const document = parseDocument(text, {
-      lineCounter: counter,
-      merge: true,
-      strict: false,
-      uniqueKeys: false,
-      logLevel: "silent",
-    });
-    const [error] = document.errors;
-    if (error) throw error;
-    const value: unknown = document.toJS({ maxAliasCount: 200 });
-    const lineOf = (path: string[]): number => {
-      let at: unknown = document.contents;
-      let line = 1;
-      for (const key of path) {
-        if (!isMap(at)) break;
-        const pair = at.items.find((item) => isPair(item) && String(item.key) === key);
-        if (!pair) break;
-        if (isNode(pair.key) && pair.key.range) line = counter.linePos(pair.key.range[0]).line;
-        at = pair.value;
-      }
-      return line;
-    };
-    return isTable(value) ? { file, value, lineOf } : undefined;
+    const parsed = await remembered(records, { kind: "compose", text }, () => parseYaml(text));
+    return parsed && { file, ...parsed };
   } catch (error) {
     const [what = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
     notes.push({ what: `is not read: ${what}`, source: file });
     return undefined;
   }
+}
+
+async function parseYaml(text: string): Promise<Omit<ComposeDocument, "file"> | undefined> {
+  const { LineCounter, parseDocument, isNode, isMap } = await import("yaml");
+  const counter = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: counter,
+    merge: true,
+    strict: false,
+    uniqueKeys: false,
+    logLevel: "silent",
+  });
+  const [error] = document.errors;
+  if (error) throw error;
+  const value: unknown = document.toJS({ maxAliasCount: 200 });
+  if (!isTable(value)) return undefined;
+  const lines: Record<string, number> = Object.create(null) as Record<string, number>;
+  const services = document.get("services");
+  for (const service of isMap(services) ? services.items : []) {
+    for (const setting of isMap(service.value) ? service.value.items : []) {
+      if (isNode(setting.key) && setting.key.range)
+        lines[`${String(service.key)}.${String(setting.key)}`] = counter.linePos(setting.key.range[0]).line;
+    }
+  }
+  return { value, lines };
 }
 
 /** A service's settings, each with the place that it was set last. */
@@ -148,13 +154,16 @@ async function extended(
   const { document, name, depth } = at;
   const settings = tableAt(document.value, "services", name);
   const places: Record<string, string> = {};
-  for (const key of Object.keys(settings)) places[key] = `${document.file}:${document.lineOf(["services", name, key])}`;
+  for (const key of Object.keys(settings)) {
+    const line = document.lines[`${name}.${key}`];
+    places[key] = line === undefined ? document.file : `${document.file}:${line}`;
+  }
   const own: Service = { settings, places, folder: folderOf(document.file) };
   const base = settings["extends"];
   const baseName = typeof base === "string" ? base : isTable(base) ? base["service"] : undefined;
   if (typeof baseName !== "string" || depth > 8) return own;
   const file = isTable(base) && typeof base["file"] === "string" ? posix.join(own.folder, base["file"]) : document.file;
-  const other = file === document.file ? document : await parseCompose(file, input.read(file), notes);
+  const other = file === document.file ? document : await parseCompose(file, input, notes);
   if (!other || !Object.hasOwn(tableAt(other.value, "services"), baseName)) return own;
   return merged(await extended({ document: other, name: baseName, depth: depth + 1 }, input, notes), own);
 }
@@ -201,7 +210,8 @@ function serviceEvidence(
   const build = builder === undefined ? undefined : buildOf(builder);
   const reading = build && input.dockerfile(build);
   const process = processOf(service, reading);
-  if (!builder && (process === undefined || process.role === "other")) return undefined;
+  // Images from elsewhere count when they run a part of the app under another name.
+  if (!builder && (process === undefined || process.role === "other" || process.role === "flower")) return undefined;
   let role = process?.role ?? "other";
   if (builder && role === "other") {
     if (
@@ -308,12 +318,8 @@ function splitWords(text: string): string[] {
 
 /** Compose's variables: their defaults, since .env is never read; `$$` is a dollar. */
 function interpolate(text: string): string {
-  return text.replaceAll(
-    /\$\$|\$\{(\w+)(?:(:?[-?+])([^{}]*))?\}/g,
-    (whole, name: string | undefined, operator: string | undefined, word: string | undefined) => {
-      if (whole === "$$") return "$";
-      return name !== undefined && operator?.endsWith("-") ? (word ?? "") : whole;
-    },
+  return text.replaceAll(/\$\$|\$\{\w+:?-([^{}]*)\}/g, (whole, fallback: string | undefined) =>
+    whole === "$$" ? "$" : (fallback ?? ""),
   );
 }
 

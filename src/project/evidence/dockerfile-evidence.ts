@@ -255,9 +255,14 @@ function copiesOf(
   return words.map((from) => ({
     from: /^[a-z]+:\/\//.test(from) ? from : posix.join(context, from.replace(/^\/+/, "")).replace(/\/$/, "") || ".",
     // A slash at the end says that it is a folder.
-    to: posix.resolve(workdir, to) + (words.length > 1 || /(?:\/|(?:^|\/)\.{1,2})$/.test(to) ? "/" : ""),
+    to: folderPath(posix.resolve(workdir, to), words.length > 1 || /(?:\/|(?:^|\/)\.{1,2})$/.test(to)),
     source: `${state.input.file}:${instruction.line}`,
   }));
+}
+
+/** A path with a slash at its end when it is a folder's. */
+function folderPath(path: string, folder: boolean): string {
+  return folder && !path.endsWith("/") ? `${path}/` : path;
 }
 
 function allCopies(dockerfile: Dockerfile, state: State): Copy[] {

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import type { DockerfileEvidence, EvidenceNote, ServiceEvidence } from "../project.ts";
+import type { ParseRecords } from "../parse-records.ts";
 import type { Repository } from "../repository.ts";
-import { readCommand } from "./command.ts";
+import type { ReadCommand } from "./command.ts";
 import { isComposeFile, readCompose } from "./compose.ts";
 import { readDockerfile, type DockerfileReading } from "./dockerfile-evidence.ts";
 import { readProcfile } from "./procfile.ts";
@@ -15,9 +16,10 @@ export interface Evidence {
 const MAX_DOCKERFILES = 40;
 
 /** Reads what the repository says of its own containers and processes: compose files, Dockerfiles and Procfiles. */
-export async function readEvidence(repository: Repository): Promise<Evidence> {
+export async function readEvidence(repository: Repository, records?: ParseRecords): Promise<Evidence> {
   const read = (path: string): string | undefined => repository.text(path);
   const paths = repository.entries
+    .filter(({ type }) => type === "file")
     .map(({ path }) => path)
     .filter((path) => path.split("/").length <= 4 && !/(?:^|\/)(?:tests?|examples?|\.devcontainer)\//.test(path));
   const files = paths.filter(isDockerfile).toSorted(byLikelihood).slice(0, MAX_DOCKERFILES);
@@ -29,6 +31,7 @@ export async function readEvidence(repository: Repository): Promise<Evidence> {
   const composed = await readCompose({
     files: paths.filter(isComposeFile),
     read,
+    records,
     dockerfile: ({ file, context, target, args }) => {
       const text = read(file);
       if (text === undefined) return undefined;
@@ -50,15 +53,24 @@ export async function readEvidence(repository: Repository): Promise<Evidence> {
     if (posix.basename(path) !== "Procfile") continue;
     services.push(...readProcfile(read(path) ?? "", path, { script: (script) => scriptOf(script, read) }));
   }
-  for (const [file, reading] of readings) {
-    if (
-      !reading.process ||
-      services.some((service) => service.dockerfile === file && service.command?.source.startsWith(`${file}:`))
-    )
-      continue;
-    services.push(serviceOf(file, reading, reading.process));
+  const python = [...readings.values()].filter(isPythons);
+  for (const reading of python) {
+    const process = reading.process;
+    const composedOfIt = services.filter((service) => service.dockerfile === reading.file);
+    if (!process || composedOfIt.some(({ role }) => role === process.role || process.role === "other")) continue;
+    services.push(serviceOf(reading, process));
   }
-  return { dockerfiles: [...readings.values()].map(evidenceOf), services, notes: composed.notes };
+  return { dockerfiles: python.map(evidenceOf), services, notes: composed.notes };
+}
+
+/** Whether a Dockerfile is about Python at all, and not about a frontend or a proxy. */
+function isPythons({ pythonVersion, installs, process, baseImage }: DockerfileReading): boolean {
+  return (
+    pythonVersion !== undefined ||
+    installs.length > 0 ||
+    (process !== undefined && process.role !== "other") ||
+    /python|fastapi|conda/i.test(baseImage?.value ?? "")
+  );
 }
 
 function isDockerfile(path: string): boolean {
@@ -96,14 +108,14 @@ function scriptOf(
   return text === undefined || text.includes("\0") ? undefined : { text, file };
 }
 
-function serviceOf(file: string, reading: DockerfileReading, process: ReturnType<typeof readCommand>): ServiceEvidence {
+function serviceOf(reading: DockerfileReading, process: ReadCommand): ServiceEvidence {
   const service: ServiceEvidence = {
     name: "Dockerfile",
     role: process.role,
     command: process.command,
     env: {},
     ports: reading.ports,
-    dockerfile: file,
+    dockerfile: reading.file,
   };
   if (reading.workdir) service.workdir = reading.workdir;
   if (reading.health) service.health = reading.health;
