@@ -96,7 +96,7 @@ export function systemEntries(options: SystemOptions): Entry[] {
   };
   add(folders(user));
   add(scriptEntries(effects, accounts, taken));
-  add(mergedLinks(debs));
+  add([...mergedLinks(debs), symlink("var/run", "/run"), symlink("var/lock", "/run/lock")]);
   add(alternativeLinks(effects, taken));
   add([
     file("etc/passwd", accounts.passwd),
@@ -105,8 +105,9 @@ export function systemEntries(options: SystemOptions): Entry[] {
     file("etc/shells", shells(effects, taken, options.shell)),
     file("etc/ld.so.cache", ldSoCache(libraries, machineOf(platform))),
   ]);
-  if (!taken.has("etc/ld.so.conf")) add([file("etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n")]);
-  if (!taken.has("etc/nsswitch.conf")) add([file("etc/nsswitch.conf", nsswitch)]);
+  const isThere = (path: string) => taken.has(path) || entries.has(path);
+  if (!isThere("etc/ld.so.conf")) add([file("etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n")]);
+  if (!isThere("etc/nsswitch.conf")) add([file("etc/nsswitch.conf", nsswitch)]);
   add(certificateBundle(effects, options.extraCertificates ?? []));
   const drivers = effects.flatMap((effect) => (effect.kind === "odbc-driver" ? [effect.text.trim()] : []));
   if (drivers.length > 0) add([file("etc/odbcinst.ini", `${drivers.join("\n\n")}\n`)]);
@@ -133,6 +134,7 @@ function folders(user: ImageUser): DirectoryEntry[] {
 /** Folders, links and files that maintainer scripts make. What a package ships as a file is never replaced. */
 function scriptEntries(effects: DebEffect[], accounts: Accounts, taken: ReadonlySet<string>): Entry[] {
   return effects.flatMap((effect): Entry[] => {
+    if ("path" in effect && /^usr\/share\/(man|info)\//.test(effect.path)) return [];
     if (effect.kind === "directory") {
       const path = mergedPath(effect.path);
       if (taken.has(path) || /^(proc|sys|dev|run|tmp)(\/|$)/.test(path)) return [];

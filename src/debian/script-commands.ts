@@ -49,4 +49,4 @@ export const leftOutCommands: ReadonlyMap<string, string> = new Map(
 
 /** Places whose contents are made while running, and that an image does without. */
 export const transientPaths =
-  /^\/?(dev|proc|sys|tmp|run|etc\/(ca-certificates\.conf|apparmor\.d|tmpfiles\.d|locale\.gen|default\/locale)|var\/(run|lock|tmp|log|cache|crash|backups|lib\/(ucf|python|dpkg|systemd|debconf|update-rc\.d|apt|misc|ispell|aspell)))(\/|$)|\.cache$|\.dpkg-(old|tmp|dist|bak|remove)$/;
+  /^\/?(dev|proc|sys|tmp|run|etc\/(hosts|hostname|resolv\.conf|ca-certificates\.conf|apparmor\.d|tmpfiles\.d|locale\.gen|default\/locale)|var\/(run|lock|tmp|log|cache|crash|backups|lib\/(ucf|python|dpkg|systemd|debconf|update-rc\.d|apt|misc|ispell|aspell)))(\/|$)|\.cache$|\.dpkg-(old|tmp|dist|bak|remove)$/;

@@ -111,8 +111,17 @@ function triggerEffects(control: ControlMembers): DebEffect[] {
 
 function readAnswers(control: ControlMembers): Map<string, string> {
   const templates = parseControl(Buffer.from(control.get("templates") ?? []).toString("utf8"));
-  return new Map(templates.map((template) => [field(template, "Template") ?? "", field(template, "Default") ?? ""]));
+  const defaults = templates.map(
+    (template) => [field(template, "Template") ?? "", field(template, "Default") ?? ""] as const,
+  );
+  return new Map([...defaults, ...answersOfConfigScripts]);
 }
+
+/** Defaults that a package's config script gives, not its templates: the time zone is UTC. */
+const answersOfConfigScripts = [
+  ["tzdata/Areas", "Etc"],
+  ["tzdata/Zones/Etc", "UTC"],
+] as const;
 
 function textOf(entry: Entry): string {
   return entry.type === "file" && entry.content.kind === "bytes"
