@@ -203,6 +203,7 @@ class Search {
       PLATFORM: this.#input.machine,
     };
     return paths
+      .slice(0, mostFolders)
       .map((path) =>
         path.replace(/\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM))/g, (_, a, b) => replacements[a ?? b] ?? ""),
       )
@@ -224,6 +225,9 @@ class Search {
     return problems;
   }
 }
+
+/** Of one object; real ones have a handful, and a hostile one must not make the search endless. */
+const mostFolders = 256;
 
 /** Libraries that belong to the host's GPU driver: the container toolkit mounts them, an image must not have them. */
 function isFromDriver(soname: string): boolean {

@@ -17,7 +17,7 @@ export interface WheelArchive {
  * @throws SheafError SHEAF_WHEEL or SHEAF_ZIP, naming the entry
  */
 export function openWheel(wheel: Uint8Array, name: string): WheelArchive {
-  const entries = readZip(wheel);
+  const entries = readZip(wheel, { totalSize: Math.max(smallest, wheel.length * largestRatio) });
   const unsafe = entries.find((entry) => entry.type !== "directory" && !isSafeRelativePath(entry.path));
   if (unsafe) throw refused(unsafe.path, "is not a plain path below the wheel's root");
   const symlink = entries.find((entry) => entry.type === "symlink");
@@ -68,4 +68,7 @@ function refused(path: string, reason: string): SheafError {
   });
 }
 
+/** Bytes that any wheel may unpack to, and how many times its own size: the most that real ones do is about ten. */
+const smallest = 2 ** 30;
+const largestRatio = 50;
 const largestText = 64 * 1024 * 1024;

@@ -9,6 +9,8 @@ export interface ZipFile {
   /** Whole st_mode: 0o100644 unless given. */
   mode?: number;
   stored?: boolean;
+  /** A size for the headers that is not true. */
+  declaredSize?: number;
 }
 
 /** A zip archive in memory, entries in the given order. */
@@ -16,7 +18,7 @@ export function buildZip(files: ZipFile[]): Uint8Array {
   const locals: Buffer[] = [];
   const central: Buffer[] = [];
   let offset = 0;
-  for (const { path, bytes = new Uint8Array(), mode = 0o100644, stored = false } of files) {
+  for (const { path, bytes = new Uint8Array(), mode = 0o100644, stored = false, declaredSize } of files) {
     const name = Buffer.from(path, "utf8");
     const data = stored ? Buffer.from(bytes) : deflateRawSync(bytes);
     const common = Buffer.alloc(26);
@@ -26,7 +28,7 @@ export function buildZip(files: ZipFile[]): Uint8Array {
     common.writeUInt16LE(0x21, 8);
     common.writeUInt32LE(crc32(bytes), 10);
     common.writeUInt32LE(data.length, 14);
-    common.writeUInt32LE(bytes.length, 18);
+    common.writeUInt32LE(declaredSize ?? bytes.length, 18);
     common.writeUInt16LE(name.length, 22);
     const tail = Buffer.alloc(14);
     tail.writeUInt32LE((mode << 16) >>> 0, 6);

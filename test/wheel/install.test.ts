@@ -274,6 +274,52 @@ describe("installWheel refuses", () => {
     }
   });
 
+  it("archives that claim to unpack to far more than they are", () => {
+    const extra = [{ path: "bomb", bytes: randomBytes(2 ** 21), declaredSize: 2 ** 31 - 1 }];
+    expect(errorOf({ extra })).toMatchObject({ code: "SHEAF_ZIP", message: expect.stringContaining("bomb") });
+  });
+
+  it("nothing with another kind of error, whatever its own files say", () => {
+    const text = fc.array(
+      fc.constantFrom(
+        "Name: demo\n",
+        "Version: 1.0\n",
+        "Wheel-Version: 1.0\n",
+        "[console_scripts]\n",
+        "run = demo:main\n",
+        ",",
+        "=",
+        "demo.py",
+        '"',
+        "\n",
+        "sha256=",
+        "a",
+        "\0",
+        "é",
+        "../",
+        "/",
+      ),
+      { maxLength: 12 },
+    );
+    const spec = fc.record({ metadata: text, wheel: text, entryPoints: text, record: text });
+    fc.assert(
+      fc.property(spec, fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }), (texts, [metadata, wheel, record]) => {
+        try {
+          installed({
+            files: { "demo.py": "" },
+            entryPoints: texts.entryPoints.join(""),
+            ...(metadata ? { metadata: texts.metadata.join("") } : {}),
+            ...(wheel ? { wheel: texts.wheel.join("") } : {}),
+            ...(record ? { record: (rows) => [...rows, ...texts.record] } : {}),
+          });
+        } catch (error) {
+          expect(error).toBeInstanceOf(SheafError);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it("nothing with another kind of error, however the bytes are changed", () => {
     const { filename, bytes } = buildWheel({
       files: {
