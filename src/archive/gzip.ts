@@ -15,7 +15,7 @@ export interface DeflatedContent {
 export function gzipMember(bytes: Uint8Array, level = 6): Uint8Array {
   // One output buffer that holds the worst case spares zlib from joining 16 KiB pieces.
   const chunkSize = bytes.length + (bytes.length >>> 10) + 64;
-  const deflated = deflateRawSync(bytes, { level, chunkSize, memLevel: 9 });
+  const deflated = deflateRawSync(bytes, { level, chunkSize });
   const member = new Uint8Array(header.length + deflated.length + 8);
   member.set(header, 0);
   member.set(deflated, header.length);
