@@ -12,12 +12,14 @@ check() {
   if [ "$status" = 0 ]; then count 1 0; else count 0 1; fi
 }
 
-# A step that counts its tests itself. A crash, a time-out or no test at all is one failure more.
+# A step that counts its tests itself, and may leave the names of skipped ones in $logs/skipped. A crash, a time-out or no test at all is one failure more.
 suite() {
   local before failed_before
   before=$(total passed)
   failed_before=$(total failed)
+  rm -f "$logs/skipped"
   step "$@"
+  if [ -s "$logs/skipped" ]; then cat "$logs/skipped"; fi
   if [ "$status" != 0 ] && [ "$(total failed)" = "$failed_before" ]; then count 0 1; fi
   if [ "$status" = 0 ] && [ "$(total passed)" = "$before" ]; then
     echo "   no test ran"
