@@ -155,11 +155,12 @@ async function execInDocker(
     for await (const { stream, bytes } of readFrames(output)) texts[stream].add(bytes);
   } catch (error) {
     if (!signal?.aborted) throw error;
-    // The Engine API can't end what exec has started; it ends with the container.
-    return { code: 124, stdout: texts.stdout.text(), stderr: texts.stderr.text() };
   }
+  const printed = { stdout: texts.stdout.text(), stderr: texts.stderr.text() };
+  // The Engine API can't end what exec has started; it ends with the container.
+  if (signal?.aborted) return { code: 124, ...printed };
   const result = await api.json<{ ExitCode: number | null }>({ method: "GET", path: `/exec/${created?.Id}/json` });
-  return { code: result?.ExitCode ?? 0, stdout: texts.stdout.text(), stderr: texts.stderr.text() };
+  return { code: result?.ExitCode ?? 0, ...printed };
 }
 
 interface HealthWatch {

@@ -18,7 +18,7 @@ export interface CommandOptions {
   timeoutMs?: number;
 }
 
-/** Runs podman to its end, whatever the end. */
+/** Runs podman to its end, whatever the end; the code is 124 when the time was up. */
 export async function tryPodman(
   podman: PodmanCommand,
   args: string[],
@@ -27,8 +27,14 @@ export async function tryPodman(
   const child = spawn(podman.program, args, {
     env: podman.environment,
     stdio: [options.send ? "pipe" : "ignore", "pipe", "pipe"],
-    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs, killSignal: "SIGKILL" as const }),
   });
+  let timedOut = false;
+  const timer =
+    options.timeoutMs !== undefined &&
+    setTimeout(() => {
+      timedOut = true;
+      child.kill("SIGKILL");
+    }, options.timeoutMs);
   const output = collectOutput(child);
   const { stdin } = child;
   // A podman that gives up early says why on its standard error; the broken pipe adds nothing.
@@ -36,8 +42,9 @@ export async function tryPodman(
   const sent = stdin && options.send ? options.send(stdin).finally(() => stdin.end()) : Promise.resolve();
   const code = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (status, signal) => resolve(exitStatus(status, signal)));
+    child.once("close", (status, signal) => resolve(timedOut ? 124 : exitStatus(status, signal)));
   });
+  if (timer) clearTimeout(timer);
   const sendError = await sent.then(
     () => undefined,
     (error: unknown) => error,

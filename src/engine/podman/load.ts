@@ -8,6 +8,7 @@ import { serveImage } from "../../registry/serve.ts";
 import type { LoadResult } from "../engine.ts";
 import { countServed } from "../served.ts";
 import { podman, tryPodman, type PodmanCommand } from "./command.ts";
+import { withDockerManifest } from "./docker-manifest.ts";
 
 type Loaded = Omit<LoadResult, "seconds">;
 
@@ -19,7 +20,7 @@ export async function loadIntoPodman(command: PodmanCommand, image: Image, tag: 
 /** Undefined when podman never came to the registry. */
 export async function pullIntoPodman(command: PodmanCommand, image: Image, tag: string): Promise<Loaded | undefined> {
   const repository = `sheaf/${randomBytes(12).toString("hex")}`;
-  const server = await serveImage(image, { repository, tag: "load" });
+  const server = await serveImage(withDockerManifest(image), { repository, tag: "load" });
   const name = `${server.host}/${repository}:load`;
   try {
     const args = ["pull", "--quiet", "--tls-verify=false", "--arch", image.config.architecture, name];

@@ -15,6 +15,7 @@ import { podman, tryPodman, type PodmanCommand } from "./command.ts";
 export async function runInPodman(command: PodmanCommand, options: ContainerOptions): Promise<RunningContainer> {
   const startedAt = performance.now();
   const environment = { ...command.environment, ...Object.fromEntries(privateVariables(options)) };
+  const healthcheck = await healthcheckOf(command, options.image);
   const id = await podman({ ...command, environment }, ["create", ...createArguments(options)]);
   const remove = () => tryPodman(command, ["rm", "--force", "--volumes", "--time", "0", id]);
   // Attached, so that nothing that the image prints is lost, and its exit code becomes podman's.
@@ -51,7 +52,7 @@ export async function runInPodman(command: PodmanCommand, options: ContainerOpti
   const exec: RunningContainer["exec"] = (words, { timeoutMs } = {}) =>
     tryPodman(command, ["exec", id, ...words], { timeoutMs });
   // Podman leaves probing to systemd's timers, which are not there in most places where images are tried out.
-  const check = parseHealthcheck(facts?.healthcheck);
+  const check = facts && parseHealthcheck(healthcheck);
   monitor =
     check && !over
       ? monitorHealth({ check, probe: (words, timeoutMs) => exec(words, { timeoutMs }), onChange: options.onHealth })
@@ -96,6 +97,7 @@ function createArguments(options: ContainerOptions): string[] {
     "dev.sheaf.run=1",
     "--pull",
     "never",
+    "--no-healthcheck",
     ...(options.ports ?? []).flatMap(({ host, container }) => ["--publish", `127.0.0.1:${host || ""}:${container}`]),
     ...Object.entries(options.env ?? {}).flatMap(([name, value]) => [
       "--env",
@@ -126,13 +128,16 @@ function isPodmans(name: string): boolean {
 interface Facts {
   pid: number;
   ports: PortMapping[];
-  healthcheck?: HealthcheckConfig;
 }
 
 interface Inspection {
   State: { Pid: number; Status: string };
   NetworkSettings?: { Ports?: Record<string, { HostPort: string }[] | null> };
-  Config: { Healthcheck?: HealthcheckConfig };
+}
+
+async function healthcheckOf(command: PodmanCommand, image: string): Promise<HealthcheckConfig | undefined> {
+  const text = await podman(command, ["image", "inspect", "--format", "{{json .HealthCheck}}", image]);
+  return (JSON.parse(text) as HealthcheckConfig | null) ?? undefined;
 }
 
 /** Waits until the container runs; undefined when it has ended before that was seen. */
@@ -151,5 +156,5 @@ function factsOf(inspection: Inspection): Facts {
     const host = bindings?.[0]?.HostPort;
     return host ? [{ container: Number.parseInt(name, 10), host: Number(host) }] : [];
   });
-  return { pid: inspection.State.Pid, ports, healthcheck: inspection.Config.Healthcheck };
+  return { pid: inspection.State.Pid, ports };
 }
