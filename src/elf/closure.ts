@@ -52,16 +52,20 @@ class Search {
   readonly #loadable: ElfObject[];
   /** Objects by the names that ld.so compares with those already loaded: soname and file name. */
   readonly #byName = new Map<string, ElfObject[]>();
+  /** What the search path has, by soname. */
+  readonly #system = new Map<string, ElfObject | undefined>();
   readonly #hasRpaths: boolean;
   readonly #found = new Map<ElfObject, Map<string, ElfObject>>();
+  readonly #chains = new Map<ElfObject, ReadonlySet<ElfObject>>();
   readonly #loaders = new Map<ElfObject, Set<ElfObject>>();
 
   constructor(input: ClosureInput) {
     this.#input = input;
     this.#paths = new LinkedPaths(input.links);
     const linked = input.objects.filter(({ facts }) => facts.type === "dyn" || facts.type === "exec");
+    // Both machines that images are built for are 64-bit ones; 32-bit x86-64 (x32) is another ABI.
     this.#loadable = linked
-      .filter(({ facts }) => facts.machine === input.machine)
+      .filter(({ facts }) => facts.machine === input.machine && facts.class === 64)
       .toSorted((a, b) => (a.path < b.path ? -1 : 1));
     this.#hasRpaths = this.#loadable.some(({ facts }) => facts.rpath.length > 0);
     this.#byPath = new Map(this.#loadable.map((object) => [this.#paths.resolve(object.path) ?? object.path, object]));
@@ -99,7 +103,8 @@ class Search {
       missing: [...missing].map(([soname, neededBy]) => ({ soname, neededBy })).toSorted(bySoname),
       preloaded: [...preloaded.values()].toSorted(bySoname),
       wrongMachine: this.#input.objects
-        .filter(({ facts }) => (facts.type === "dyn" || facts.type === "exec") && facts.machine !== this.#input.machine)
+        .filter(({ facts }) => facts.type === "dyn" || facts.type === "exec")
+        .filter(({ facts }) => facts.machine !== this.#input.machine || facts.class !== 64)
         .map(({ path }) => path)
         .toSorted(),
       glibcRequired: newestGlibc(this.#loadable),
@@ -114,17 +119,18 @@ class Search {
   #searchAll(): { object: ElfObject; soname: string }[] {
     let open = this.#loadable.flatMap((object) => object.facts.needed.map((soname) => ({ object, soname })));
     for (;;) {
+      this.#chains.clear();
       const left = open.filter(({ object, soname }) => {
         const provider = this.#find(object, soname);
         if (provider) this.#remember(object, { soname, provider });
         return !provider;
       });
-      if (left.length === open.length || left.length === 0) break;
+      const isDone = left.length === open.length || left.length === 0 || !this.#hasRpaths;
       open = left;
+      if (isDone) break;
     }
-    return open.filter(
-      ({ object, soname }) => !this.#found.get(object)?.has(soname) && !this.#alreadyLoaded(object, soname),
-    );
+    this.#chains.clear();
+    return open.filter(({ object, soname }) => !this.#alreadyLoaded(object, soname));
   }
 
   #remember(object: ElfObject, { soname, provider }: { soname: string; provider: ElfObject }): void {
@@ -135,39 +141,49 @@ class Search {
 
   #find(object: ElfObject, soname: string): ElfObject | undefined {
     if (soname.includes("/")) return this.#at(soname, object);
-    const { runpath } = object.facts;
-    const own = this.#folders(object, runpath.length > 0 ? runpath : object.facts.rpath);
-    for (const folder of own) {
-      const found = this.#at(`/${folder}/${soname}`, object);
-      if (found) return found;
-    }
-    // Without a RUNPATH of its own, an object is also looked up for in the RPATHs of those that load it.
-    const inherited = runpath.length > 0 || !this.#hasRpaths ? [] : this.#chain(object);
-    for (const loader of inherited) {
-      if (loader.facts.runpath.length > 0) continue;
-      for (const folder of this.#folders(loader, loader.facts.rpath)) {
-        const found = this.#at(`/${folder}/${soname}`, object);
-        if (found) return found;
-      }
-    }
-    for (const folder of this.#input.searchPath) {
-      const found = this.#at(`/${folder}/${soname}`, object);
+    const { rpath, runpath } = object.facts;
+    const own = this.#inFolders(this.#folders(object, runpath.length > 0 ? runpath : rpath), soname);
+    return own ?? (runpath.length > 0 ? undefined : this.#findByLoaders(object, soname)) ?? this.#inSearchPath(soname);
+  }
+
+  /** Without a RUNPATH of its own, what an object needs is also looked for in the RPATHs of those that load it. */
+  #findByLoaders(object: ElfObject, soname: string): ElfObject | undefined {
+    if (!this.#hasRpaths) return undefined;
+    for (const loader of this.#chain(object)) {
+      const { rpath, runpath } = loader.facts;
+      const found = runpath.length > 0 ? undefined : this.#inFolders(this.#folders(loader, rpath), soname);
       if (found) return found;
     }
     return undefined;
   }
 
-  /** What loads the object, directly or not, without itself. */
-  #chain(object: ElfObject): Set<ElfObject> {
+  #inSearchPath(soname: string): ElfObject | undefined {
+    if (!this.#system.has(soname)) this.#system.set(soname, this.#inFolders(this.#input.searchPath, soname));
+    return this.#system.get(soname);
+  }
+
+  #inFolders(folders: string[], soname: string): ElfObject | undefined {
+    for (const folder of folders) {
+      const found = this.#byPath.get(this.#paths.resolveIn(folder, soname) ?? "");
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  /** What loads the object, directly or not, without itself; as known when the pass began. */
+  #chain(object: ElfObject): ReadonlySet<ElfObject> {
+    const known = this.#chains.get(object);
+    if (known) return known;
     const chain = new Set<ElfObject>(this.#loaders.get(object));
     for (const loader of chain) for (const next of this.#loaders.get(loader) ?? []) chain.add(next);
     chain.delete(object);
+    this.#chains.set(object, chain);
     return chain;
   }
 
   /** ld.so loads a name once: what a loader of the object needs, at any depth, is there already. */
   #alreadyLoaded(object: ElfObject, soname: string): ElfObject | undefined {
-    const loaded = this.#chain(object);
+    const loaded = new Set(this.#chain(object));
     for (const other of loaded) {
       const found = this.#found.get(other);
       const provider = found?.get(soname);
@@ -183,16 +199,12 @@ class Search {
   #neighbour(object: ElfObject, soname: string): ElfObject | undefined {
     const root = sitePackages(object.path);
     if (root === undefined) return undefined;
-    return this.#byName
-      .get(soname)
-      ?.find((candidate) => candidate.path.startsWith(root) && candidate.facts.class === object.facts.class);
+    return this.#byName.get(soname)?.find((candidate) => candidate.path.startsWith(root));
   }
 
-  #at(path: string, { facts, path: from }: ElfObject): ElfObject | undefined {
+  #at(path: string, { path: from }: ElfObject): ElfObject | undefined {
     const absolute = path.startsWith("/") ? path.slice(1) : `${folderOf(from)}/${path}`;
-    const real = this.#paths.resolve(absolute);
-    const object = real === undefined ? undefined : this.#byPath.get(real);
-    return object?.facts.class === facts.class ? object : undefined;
+    return this.#byPath.get(this.#paths.resolve(absolute) ?? "");
   }
 
   #folders(object: ElfObject, paths: string[]): string[] {

@@ -19,6 +19,14 @@ export class LinkedPaths {
     return resolved;
   }
 
+  /** The same for a file in a folder: quick where many files are looked up in few folders. */
+  resolveIn(folder: string, name: string): string | undefined {
+    const real = this.resolve(folder);
+    if (real === undefined) return undefined;
+    const path = real === "" ? name : `${real}/${name}`;
+    return this.#links.has(path) ? this.resolve(path) : path;
+  }
+
   /** A link's own path with its folder resolved. */
   #realPathOf(path: string): string {
     const slash = path.lastIndexOf("/");
