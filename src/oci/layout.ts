@@ -11,7 +11,7 @@ import { canonicalJson } from "./canonical-json.ts";
 import { parseIndex } from "./documents.ts";
 import type { Image } from "./image.ts";
 import { imageDescriptor } from "./image.ts";
-import type { ImageChoice } from "./open-image.ts";
+import type { ImageChoice } from "./choose-image.ts";
 import { blobFile, openOciImage } from "./open-image.ts";
 import type { Descriptor, Index } from "./types.ts";
 import { mediaTypes, refName } from "./types.ts";

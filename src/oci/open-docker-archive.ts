@@ -13,7 +13,7 @@ import { canonicalJson } from "./canonical-json.ts";
 import { withTag } from "./image-name.ts";
 import { imageError, isObject, parseConfig, parseJson } from "./documents.ts";
 import type { Image } from "./image.ts";
-import type { ImageChoice } from "./open-image.ts";
+import type { ImageChoice } from "./choose-image.ts";
 import { imageFromManifest, openOciImage, requireFile } from "./open-image.ts";
 import type { Descriptor, Manifest } from "./types.ts";
 import { mediaTypes } from "./types.ts";

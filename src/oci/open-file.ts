@@ -4,7 +4,7 @@ import { SheafError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { Image } from "./image.ts";
 import { openLayout } from "./layout.ts";
-import type { ImageChoice } from "./open-image.ts";
+import type { ImageChoice } from "./choose-image.ts";
 import { openDockerArchive } from "./open-docker-archive.ts";
 
 /**

@@ -76,6 +76,10 @@ describe("writeLayout and openLayout", () => {
       ["a", "arm64"],
     ]);
     expect(openLayout(directory, { tag: "b" }).config.config?.Cmd).toEqual(["two"]);
+    const platform = { os: "linux", architecture: "arm64" } as const;
+    expect(openLayout(directory, { tag: "a", platform }).config.config?.Cmd).toEqual(["four"]);
+    expect(() => openLayout(directory, { tag: "a" })).toThrow(/several platforms/);
+    expect(() => openLayout(directory, { tag: "b", platform })).toThrow(/does not hold the image for linux\/arm64/);
     expect(() => openLayout(directory)).toThrow(/holds several images/);
     expect(() => openLayout(directory, { tag: "c" })).toThrow(/has no image with the tag c/);
   });
