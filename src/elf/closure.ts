@@ -76,6 +76,11 @@ class Search {
         else this.#byName.set(name, [object]);
       }
     }
+    // Extension modules are loaded by the interpreter, whose own libraries and RPATH serve them.
+    const interpreters = this.#loadable.filter(({ path, facts }) => facts.interpreter && isPython(path));
+    for (const object of interpreters.length > 0 ? this.#loadable : []) {
+      if (sitePackages(object.path) !== undefined) this.#loaders.set(object, new Set(interpreters));
+    }
   }
 
   run(): Closure {
@@ -249,6 +254,10 @@ function isFromDriver(soname: string): boolean {
 /** `usr/lib/python3/dist-packages/` of a path below it. */
 function sitePackages(path: string): string | undefined {
   return /^(?:.*\/)?(?:site|dist)-packages\//.exec(path)?.[0];
+}
+
+function isPython(path: string): boolean {
+  return /^python\d[\d.]*t?$/.test(fileName(path));
 }
 
 function folderOf(path: string): string {

@@ -71,6 +71,19 @@ describe("closeLibraries", () => {
     ]);
   });
 
+  it("knows that Python has loaded its own libraries before any extension module", () => {
+    const python = { needed: ["libpython3.12.so.1.0"], interpreter: "/lib64/ld.so", runpath: "$ORIGIN/../lib" };
+    const objects = {
+      "opt/python/lib/libpython3.12.so.1.0": {},
+      "lib64/ld.so": {},
+      [`${site}/demo/x.so`]: { needed: ["libpython3.12.so.1.0"] },
+    };
+    expect(close({ ...objects, "opt/python/bin/python3.12": python }).missing).toEqual([]);
+    expect(close({ ...objects, "opt/python/bin/other": python }).missing).toEqual([
+      { soname: "libpython3.12.so.1.0", neededBy: [`${site}/demo/x.so`] },
+    ]);
+  });
+
   it("ignores the RPATH of a file that has a RUNPATH", () => {
     const closure = close({
       "opt/bin/run": { needed: ["liba.so"], rpath: "/opt/lib", runpath: "/opt/other" },
