@@ -1,45 +1,95 @@
 import { SheafError, throwAll } from "../errors.ts";
 import type { EntryFacts } from "../filesystem/entry.ts";
+import type { PythonLayout } from "../filesystem/layout.ts";
 import type { IngestedWheel } from "./ingest.ts";
 import type { WheelFacts } from "./wheel.ts";
 
+export interface Collisions {
+  /** Distribution → paths that it must not write. */
+  excluded: Map<string, string[]>;
+  /** What was decided between different contents, for the plan. */
+  notes: string[];
+}
+
+export interface CollisionRules {
+  layout: PythonLayout;
+  /** Distributions whose files win over others'. */
+  keepFilesOf: readonly string[];
+}
+
 /**
  * Paths that more than one distribution writes. Equal bytes belong to the first distribution by name and are left out of
- * the others; different bytes are an error, because pip would let the order of installation decide.
- * @returns distribution → paths that it must not write
+ * the others. Where they differ, pip lets the order of installation decide; here a distribution that is told to wins, and
+ * the first by name where nothing is imported from there (scripts, stray tests and texts). Anything else is an error.
+ *
+ * @throws SheafError SHEAF_COLLISION
  */
 export function findCollisions(
   wheels: readonly IngestedWheel[],
   entriesOf: (facts: WheelFacts) => EntryFacts[],
-): Map<string, string[]> {
+  rules: CollisionRules,
+): Collisions {
   const owners = new Map<string, { name: string; entry: EntryFacts }>();
   const excluded = new Map<string, string[]>();
-  const conflicts = new Map<string, { first: string; second: string; paths: string[] }>();
-  for (const { distribution, facts } of wheels) {
+  const decided = new Map<string, Conflict>();
+  const conflicts = new Map<string, Conflict>();
+  const exclude = (name: string, path: string) => excluded.set(name, [...(excluded.get(name) ?? []), path]);
+  for (const { distribution, facts } of inOrder(wheels, rules)) {
     for (const entry of entriesOf(facts)) {
       const owner = owners.get(entry.path);
       if (!owner) {
         owners.set(entry.path, { name: distribution.name, entry });
-      } else if (owner.entry.sha256 === entry.sha256) {
-        excluded.set(distribution.name, [...(excluded.get(distribution.name) ?? []), entry.path]);
-      } else {
-        const key = `${owner.name} ${distribution.name}`;
-        const conflict = conflicts.get(key) ?? { first: owner.name, second: distribution.name, paths: [] };
-        conflict.paths.push(entry.path);
-        conflicts.set(key, conflict);
+        continue;
       }
+      exclude(distribution.name, entry.path);
+      if (owner.entry.sha256 === entry.sha256) continue;
+      const harmless = rules.keepFilesOf.includes(owner.name) || isHarmless(entry.path, rules.layout);
+      const place = harmless ? decided : conflicts;
+      const key = `${owner.name} ${distribution.name}`;
+      const conflict = place.get(key) ?? { first: owner.name, second: distribution.name, paths: [] };
+      conflict.paths.push(entry.path);
+      place.set(key, conflict);
     }
   }
   throwAll([...conflicts.values()].map(collisionError));
-  return excluded;
+  return { excluded, notes: [...decided.values()].map(decisionNote) };
 }
 
-function collisionError({ first, second, paths }: { first: string; second: string; paths: string[] }): SheafError {
+interface Conflict {
+  /** The one whose files stay. */
+  first: string;
+  second: string;
+  paths: string[];
+}
+
+function inOrder(wheels: readonly IngestedWheel[], { keepFilesOf }: CollisionRules): IngestedWheel[] {
+  const rank = ({ distribution }: IngestedWheel) => (keepFilesOf.includes(distribution.name) ? 0 : 1);
+  return wheels.toSorted((a, b) => rank(a) - rank(b) || (a.distribution.name < b.distribution.name ? -1 : 1));
+}
+
+/** Scripts, and what wheels drop beside the packages by mistake: nobody imports it. */
+function isHarmless(path: string, { scripts, purelib, platlib }: PythonLayout): boolean {
+  if (path.startsWith(`${scripts}/`)) return true;
+  const root = [purelib, platlib].find((each) => path.startsWith(`${each}/`));
+  const inside = root === undefined ? path : path.slice(root.length + 1);
+  return (
+    /^(tests?|docs?|examples?|benchmarks?|scripts?)\//.test(inside) ||
+    /^[^/]+\.(md|rst|txt|toml|cfg)$/i.test(inside) ||
+    /^(LICEN[CS]E|README|CHANGELOG|NOTICE|AUTHORS)[^/]*$/i.test(inside)
+  );
+}
+
+function decisionNote({ first, second, paths }: Conflict): string {
+  const more = paths.length > 1 ? ` and ${paths.length - 1} more` : "";
+  return `${first} and ${second} both write ${paths[0]}${more}; ${first}'s is kept`;
+}
+
+function collisionError({ first, second, paths }: Conflict): SheafError {
   return new SheafError("SHEAF_COLLISION", `${first} and ${second} write the same file with different contents`, {
     details: paths.slice(0, 5).map((path) => ["file", path]),
     hint: [
-      `if the code needs only one of them, take the other out of the dependencies`,
-      `or keep one: [tool.sheaf] keep-files-of = ["${first}"]`,
+      "if the code needs only one of them, take the other out of the dependencies",
+      `or keep one's files: [tool.sheaf] keep-files-of = ["${first}"]`,
     ],
   });
 }

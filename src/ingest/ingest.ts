@@ -23,6 +23,14 @@ export interface WheelOptions {
   layout: PythonLayout;
   strip: boolean;
   mtime: number;
+  /** Distributions whose files win over others'. */
+  keepFilesOf: readonly string[];
+}
+
+export interface IngestedWheels {
+  wheels: IngestedWheel[];
+  /** What was decided about files that several distributions write. */
+  notes: string[];
 }
 
 /** A distribution with what its wheel comes to. */
@@ -41,26 +49,28 @@ export async function ingestWheels(
   distributions: readonly Distribution[],
   options: WheelOptions,
   services: IngestServices,
-): Promise<IngestedWheel[]> {
+): Promise<IngestedWheels> {
+  const { keepFilesOf, ...install } = options;
   const wheels = await Promise.all(
     distributions.map(async (distribution) => ({
       distribution,
-      facts: await one(distribution, { ...options, exclude: [] }, services),
+      facts: await one(distribution, { ...install, exclude: [] }, services),
     })),
   );
-  const excluded = findCollisions(wheels, (facts) => wheelEntries(services.store, facts) ?? []);
-  if (excluded.size === 0) return wheels;
-  return Promise.all(
-    wheels.map(async (wheel) => {
-      const exclude = excluded.get(wheel.distribution.name);
-      return exclude ? { ...wheel, facts: await one(wheel.distribution, { ...options, exclude }, services) } : wheel;
-    }),
-  );
+  const { excluded, notes } = findCollisions(wheels, (facts) => wheelEntries(services.store, facts) ?? [], {
+    layout: options.layout,
+    keepFilesOf,
+  });
+  const settled = wheels.map(async (wheel) => {
+    const exclude = excluded.get(wheel.distribution.name);
+    return exclude ? { ...wheel, facts: await one(wheel.distribution, { ...install, exclude }, services) } : wheel;
+  });
+  return { wheels: await Promise.all(settled), notes };
 }
 
 async function one(
   distribution: Distribution,
-  options: WheelOptions & { exclude: string[] },
+  options: Omit<WheelOptions, "keepFilesOf"> & { exclude: string[] },
   { store, fetcher, pool, emit }: IngestServices,
 ): Promise<WheelFacts> {
   const digest: Digest = `sha256:${distribution.sha256}`;

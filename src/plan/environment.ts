@@ -94,7 +94,10 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
       ),
       files: gathered.wheels.reduce((sum, { facts }) => sum + facts.strippedFiles, 0),
     },
-    notes: missingNotes(gathered),
+    notes: [
+      ...missingNotes(gathered),
+      ...gathered.collisionNotes.map((message): PlanNote => ({ level: "note", message })),
+    ],
   };
   services.store.writeRecord("environment", key, environment);
   return environment;

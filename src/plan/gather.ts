@@ -29,6 +29,8 @@ export interface GatherRequest {
   shell: boolean;
   strip: boolean;
   ignoreScripts: string[];
+  /** Distributions whose files win over others'. */
+  keepFilesOf: string[];
   mtime: number;
 }
 
@@ -47,6 +49,8 @@ export interface Gathered {
   wheels: IngestedWheel[];
   /** Libraries that no package has, and who wants them. */
   missing: { soname: string; neededBy: string[] }[];
+  /** What was decided about files that several distributions write. */
+  collisionNotes: string[];
 }
 
 /** Fetches what the store lacks, and adds Debian packages until every shared library is found. */
@@ -54,7 +58,11 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
   const { archive, platform, choice, mtime, strip, debianPython } = request;
   const layout = debianPython?.layout ?? pythonLayout(choice.minor);
   const debOptions: DebOptions = { ignoreScripts: request.ignoreScripts, mtime };
-  const wheelsAtWork = ingestWheels(request.resolution.distributions, { layout, strip, mtime }, services);
+  const wheelsAtWork = ingestWheels(
+    request.resolution.distributions,
+    { layout, strip, mtime, keepFilesOf: request.keepFilesOf },
+    services,
+  );
   // Awaited below; a failure before that must not count as unhandled.
   wheelsAtWork.catch(() => {});
   const interpreter = debianPython
@@ -66,7 +74,7 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
     [...basePackages({ shell: request.shell }), ...(debianPython?.packages ?? [])].map((name) => [name, "base"]),
   );
   const base = await closeNative({ archive, platform, objects, links, wanted, present: [] }, debOptions, services);
-  const wheels = await wheelsAtWork;
+  const { wheels, notes: collisionNotes } = await wheelsAtWork;
   const native = await closeNative(
     {
       archive,
@@ -79,5 +87,13 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
     debOptions,
     services,
   );
-  return { layout, interpreter, baseDebs: base.debs, nativeDebs: native.debs, wheels, missing: native.missing };
+  return {
+    layout,
+    interpreter,
+    baseDebs: base.debs,
+    nativeDebs: native.debs,
+    wheels,
+    missing: native.missing,
+    collisionNotes,
+  };
 }

@@ -12,7 +12,7 @@ import type { Resolution, Target } from "../resolve/resolution.ts";
 import { placeFiles } from "./app-files.ts";
 import { chooseImages, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler } from "./choose-python.ts";
-import { readCommand } from "./command.ts";
+import { type CommandFacts, readCommand } from "./command.ts";
 import { type Environment, prepareEnvironment } from "./environment.ts";
 import { chooseHealth } from "./health.ts";
 import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
@@ -128,7 +128,7 @@ class Planner {
     const placed = placeFiles({ project, intent, workdir: workdir.value, store: this.#services.store });
     const importRoots = [...new Set([intent.app?.importRoot ?? "", project.directory, ""])];
     const facts = readCommand(command.value);
-    const start = startModules(facts, intent);
+    const start = startModules({ facts, intent, code, importRoots });
     const own = ownImports(code, { start, importRoots, python: choice.minor });
     const compiler =
       config.bytecode === false ? undefined : findCompiler(choice, { platform, storeRoot: this.#services.store.root });
@@ -150,6 +150,7 @@ class Planner {
         shell,
         strip,
         ignoreScripts: config["ignore-scripts"] ?? [],
+        keepFilesOf: config["keep-files-of"] ?? [],
         mtime: created,
         user,
         imports: [...new Set([...own.names, facts.program])].toSorted(),
@@ -295,9 +296,27 @@ interface ImportCheck {
   minor: string;
 }
 
-function startModules(facts: ReturnType<typeof readCommand>, intent: ImageIntent): string[] {
-  if (facts.modules.length > 0) return facts.modules.filter((module) => module !== "__main__");
-  return intent.app ? [intent.app.module] : [];
+interface StartQuestion {
+  facts: CommandFacts;
+  intent: ImageIntent;
+  code: OwnCode;
+  importRoots: string[];
+}
+
+function startModules({ facts, intent, code, importRoots }: StartQuestion): string[] {
+  if (facts.modules.length === 0) return intent.app ? [intent.app.module] : [];
+  if (facts.program !== "celery") return facts.modules;
+  const isOwn = (module: string) =>
+    importRoots.some((root) => {
+      const file = `${root === "" ? "" : `${root}/`}${module.replaceAll(".", "/")}`;
+      return code.sources.has(`${file}.py`) || code.sources.has(`${file}/__init__.py`);
+    });
+  // `-A worker.celery` may be a module or an object in one, `-A project` also means project.celery.
+  return facts.modules.flatMap((module) => {
+    const parent = module.slice(0, module.lastIndexOf("."));
+    if (!isOwn(module) && parent !== "" && isOwn(parent)) return [parent];
+    return isOwn(`${module}.celery`) ? [module, `${module}.celery`] : [module];
+  });
 }
 
 /** The first server among the distributions runs an API that names no command. */

@@ -56,6 +56,8 @@ export const SheafConfig = z.strictObject({
   /** Folders that the app may write to: owned by the user. */
   writable: z.array(z.string()).optional(),
   platforms: z.array(z.string()).optional(),
+  /** Distributions whose files win where several write one path. */
+  "keep-files-of": z.array(z.string()).optional(),
   /** Debian packages whose maintainer scripts do nothing that the image needs. */
   "ignore-scripts": z.array(z.string()).optional(),
   "layer-budget": z.int().min(8).max(125).optional(),
