@@ -92,10 +92,11 @@ class RequirementsReader {
     if (text === undefined) throw missing(include, this.#inputs.root);
     for (const { line, number, comments } of logicalLines(text)) {
       const source = `${include.file}:${number}`;
+      const expanded = this.#expand(line);
       try {
-        this.#readLine(this.#expand(line), { ...include, includedAt: source, via: viaOf(comments) });
+        this.#readLine(expanded, { ...include, includedAt: source, via: viaOf(comments) });
       } catch (error) {
-        throw located(error, source);
+        throw located(error, source, expanded);
       }
     }
   }
@@ -303,12 +304,14 @@ function unquote(text: string): string {
   return text.replace(/^(["'])(.*)\1$/, "$2");
 }
 
-function located(error: unknown, source: string): unknown {
-  if (!(error instanceof SheafError) || error.details.some(([label]) => label === "in" || label === "included at"))
-    return error;
+/** The same error with its place, and the variable that would have filled a gap in the line. */
+function located(error: unknown, source: string, line: string): unknown {
+  if (!(error instanceof SheafError)) return error;
+  if (error.details.some(([label]) => label === "in" || label === "included at")) return error;
+  const unset = /\$\{([A-Z0-9_]+)\}/.exec(line)?.[1];
   return new SheafError(error.code as `SHEAF_${string}`, error.message, {
     details: [["in", source], ...error.details],
-    hint: error.hints,
+    hint: unset === undefined ? error.hints : [...error.hints, `${unset} is not set in the environment`],
     cause: error,
   });
 }
