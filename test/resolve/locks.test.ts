@@ -234,7 +234,8 @@ describe.each([
   ["poetry.lock of Poetry 2", "poetry.lock", poetryLock, pyproject],
   ["poetry.lock of Poetry 1", "poetry.lock", poetryOldLock, poetryOldProject],
   ["pdm.lock", "pdm.lock", pdmLock, pyproject],
-])("%s", (_, file, lock, project_) => {
+])("%s", (...row) => {
+  const [, file, lock, project_] = row;
   const project = () => makeProject({ [file]: lock, "pyproject.toml": project_ });
 
   it("is walked for the target, with the chosen extras and groups alone", async () => {

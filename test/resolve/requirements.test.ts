@@ -79,7 +79,8 @@ describe("requirements files", () => {
     ],
     ["an unset variable", "a==${SHEAF_UNSET}\n", "requirements.txt:1", "SHEAF_UNSET is not set"],
     ["an option without a value", "a==1\n--hash\n", "requirements.txt:2", "--hash needs a value"],
-  ])("says where %s stands", (_, text, place, message) => {
+  ])("says where %s stands", (...row) => {
+    const [, text, place, message] = row;
     const error = (() => {
       try {
         read({ "requirements.txt": text, "base.txt": "" });
