@@ -203,7 +203,9 @@ function checkLocal(view: DataView, record: LocatedRecord, directoryOffset: numb
     throw zipError(record.path, "has another name in its local header");
   }
   const flags = view.getUint16(at + 6, true);
-  if ((flags & 0x2841) !== (record.flags & 0x2841) || view.getUint16(at + 8, true) !== record.method) {
+  // Encryption, and the encoding of the name where it makes a difference.
+  const meaningful = record.name.some((byte) => byte > 127) ? 0x2841 : 0x2041;
+  if ((flags & meaningful) !== (record.flags & meaningful) || view.getUint16(at + 8, true) !== record.method) {
     throw zipError(record.path, "has another method or other flags in its local header");
   }
   // With bit 3 the sizes follow the payload (4.4.4); the directory's are the ones that count, in every reader.

@@ -68,6 +68,10 @@ describe("readZip", () => {
     expect(inflateEntry(entry!)).toEqual(Buffer.from(spec.content ?? []));
   });
 
+  it("takes a differing UTF-8 flag on an ASCII name, which means nothing", () => {
+    expect(readZip(buildZip([{ path: "a", flags: 0x800, local: { flags: 0 } }]))).toHaveLength(1);
+  });
+
   it("reads an empty archive", () => {
     expect(readZip(buildZip([]))).toEqual([]);
   });
@@ -95,6 +99,11 @@ describe("readZip", () => {
     ["another size in the local header", [{ path: "a", content: hello, local: { size: 4 } }], /another size/],
     ["another CRC in the local header", [{ path: "a", content: hello, local: { crc32: 4 } }], /another size or CRC/],
     ["another method in the local header", [{ path: "a", content: hello, local: { method: 0 } }], /another method/],
+    [
+      "another encoding of the name in the local header",
+      [{ path: "ü", flags: 0x800, local: { flags: 0 } }],
+      /other flags/,
+    ],
     ["encryption", [{ path: "a", content: hello, flags: 1 }], /encrypted/],
     ["an unknown method", [{ path: "a", content: hello, local: { method: 12 }, central: { method: 12 } }], /method 12/],
     ["a device", [{ path: "a", mode: 0o020644 }], /device/],

@@ -3,10 +3,13 @@ import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 
 import type { Image } from "../../src/oci/image.ts";
+import { writeDockerArchive } from "../../src/oci/docker-archive.ts";
 import { openLayout, writeLayout } from "../../src/oci/layout.ts";
+import { openImageFile } from "../../src/oci/open-file.ts";
 import { blobFile } from "../../src/oci/open-image.ts";
 import { refName, type Index } from "../../src/oci/types.ts";
 import { validateImage } from "../../src/oci/validate.ts";
+import { openStore } from "../../src/store/store.ts";
 import { collect, temporary, text } from "../archive/oracle.ts";
 import { d, digestOf, f, imageOf, layerOf } from "./images.ts";
 
@@ -101,7 +104,7 @@ describe("writeLayout and openLayout", () => {
     );
   });
 
-  it("pass over attestations, which BuildKit puts beside images", async () => {
+  it("pass over what else is in an index: BuildKit's attestations, signatures", async () => {
     const directory = temporary();
     const image = forPlatform("amd64");
     await writeLayout(directory, image);
@@ -111,6 +114,7 @@ describe("writeLayout and openLayout", () => {
       digest: digestOf(text("x")),
       annotations: { "vnd.docker.reference.type": "attestation-manifest" },
     });
+    index.manifests.push({ ...index.manifests[1]!, digest: digestOf(text("y")), artifactType: "application/example" });
     fs.writeFileSync(path.join(directory, "index.json"), JSON.stringify(index));
     expect(openLayout(directory).digest).toBe(image.digest);
   });
@@ -171,5 +175,19 @@ describe("writeLayout and openLayout", () => {
     expect(() => openLayout(directory)).toThrow(
       expect.objectContaining({ code: "SHEAF_IMAGE", message: expect.stringMatching(message) }),
     );
+  });
+});
+
+describe("openImageFile", () => {
+  it("opens folders and archives, and says when there is nothing", async () => {
+    const folder = temporary();
+    const image = imageOf(layers);
+    await writeLayout(path.join(folder, "layout"), image, { tag: "v1" });
+    await writeDockerArchive(path.join(folder, "image.tar"), image, ["app:v1"]);
+    const store = openStore(path.join(folder, "store"));
+    for (const file of ["layout", "image.tar"]) {
+      expect((await openImageFile(path.join(folder, file), store, { tag: "v1" })).digest).toBe(image.digest);
+    }
+    await expect(openImageFile(path.join(folder, "other"), store)).rejects.toMatchObject({ code: "SHEAF_IMAGE" });
   });
 });
