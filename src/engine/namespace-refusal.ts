@@ -32,6 +32,11 @@ interface Cause {
 
 const causes: Cause[] = [
   {
+    holds: (text) => /^(.*: )?\S+: (command )?not found$/m.test(text),
+    why: "a program that it needs is missing",
+    step: ["install util-linux, coreutils and findutils"],
+  },
+  {
     holds: (text) => /unrecognized option|invalid option|unknown option/i.test(text),
     why: "its unshare or nsenter is too old or not util-linux's",
     step: ["install util-linux 2.36 or newer"],

@@ -109,7 +109,7 @@ export function describeDaemonless(title: string, unavailable: boolean): void {
       const script = `trap '' TERM; sleep ${own}1 & (sleep ${own}1 &) ; echo up; while :; do sleep 0.05; done`;
       const running = await start(store, { command: ["sh", "-c", script] });
       await running.printed("up");
-      expect(processesLike(`sleep\0${own}1`)).toHaveLength(2);
+      await expect.poll(() => processesLike(`sleep\0${own}1`)).toHaveLength(2);
       const startedAt = performance.now();
       expect(await running.image.stop("SIGTERM", 200)).toBe(137);
       expect(performance.now() - startedAt).toBeLessThan(3000);

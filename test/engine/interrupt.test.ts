@@ -4,13 +4,15 @@ import * as os from "node:os";
 import * as path from "node:path";
 
 import { rolldown } from "rolldown";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { processesLike } from "./daemonless-suite.ts";
 import { namespacesWork } from "./namespaces-available.ts";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-interrupt-"));
 const program = path.join(folder, "run.mjs");
+const children: ChildProcess[] = [];
+afterEach(() => children.splice(0).forEach((child) => child.kill("SIGKILL")));
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 beforeAll(async () => {
@@ -34,6 +36,7 @@ async function run(script: string): Promise<Run> {
   const child = spawn(process.execPath, [program, path.join(folder, "store"), script], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  children.push(child);
   const ended = new Promise<number | NodeJS.Signals | null>((resolve) =>
     child.once("exit", (code, signal) => resolve(code ?? signal)),
   );
@@ -70,7 +73,7 @@ describe.skipIf(!namespacesWork())("an interrupted run (skipped where unshare --
 
   it("leaves no process and no file behind when Sheaf itself is killed", async () => {
     const { child, ended } = await run(`trap '' TERM; sleep ${own} & echo up; while :; do sleep 0.05; done`);
-    expect(left()).toHaveLength(1);
+    await expect.poll(left).toHaveLength(1);
     child.kill("SIGKILL");
     expect(await ended).toBe("SIGKILL");
     await expect.poll(left).toEqual([]);

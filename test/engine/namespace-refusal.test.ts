@@ -26,6 +26,7 @@ describe("refusal", () => {
     ["seccomp=unconfined", eperm, { "/.dockerenv": "" }],
     ["seccomp=unconfined", eperm, { "/proc/self/status": "Name:\tnode\nSeccomp:\t2\n" }],
     ["systempaths=unconfined", "mount: /proc: permission denied.", { "/.dockerenv": "" }],
+    ["findutils", "sheaf-namespace: 35: xargs: not found", {}],
     ["util-linux 2.", "unshare: unrecognized option '--map-user=1'", {}],
     ["unshare --user --map-root-user", eperm, {}],
   ])("names %s", (hint, text, settings) => {
