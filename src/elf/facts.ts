@@ -40,7 +40,7 @@ export function elfFacts(bytes: Uint8Array): ElfFacts | undefined {
   const [soname] = all(tags.soname);
   const interpreter = readInterpreter(file);
   const facts: ElfFacts = {
-    machine: machineNames(file),
+    machine: machineName(file),
     class: file.view.class,
     type: typeNames[file.type] ?? "other",
     ...(soname === undefined ? {} : { soname }),
@@ -174,7 +174,7 @@ function libcOf({ needed, interpreter = "" }: ElfFacts): ElfFacts["libc"] {
   return loads(/^libc\.so\.6(?:\.1)?$/) || loads(/(?:^|\/)ld(?:-linux[\w.-]*|64)\.so\.\d$/) ? "glibc" : undefined;
 }
 
-function machineNames({ machine, view }: ElfImage): string {
+function machineName({ machine, view }: ElfImage): string {
   if (machine === 21) return view.littleEndian ? "ppc64le" : "ppc64";
   return machines[machine] ?? `elf-machine-${machine}`;
 }

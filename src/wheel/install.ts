@@ -187,6 +187,7 @@ class Installation {
 
   #writeRecord(): void {
     const path = `${this.#distInfo}/RECORD`;
+    this.#forget(path);
     const row = { path: recordPath(path, libraryFolder(this.#schemes)) };
     const rows = [...this.#files.values()].map((file) => file.row);
     const bytes = Buffer.from(formatRecord([...rows, row]), "utf8");
@@ -206,9 +207,8 @@ class Installation {
   #place(file: ZipEntry, { path, isScript }: Destination): void {
     if (this.#files.has(path)) {
       this.#notes.push(`two files of the wheel meet at ${path}; the later one is kept, as in pip`);
-      this.#elf.delete(path);
-      this.#stripped.delete(path);
     }
+    this.#forget(path);
     const bytes = inflateEntry(file);
     const hash = this.#record.check(file.path, bytes);
     const mode = isScript || (file.mode & 0o111) !== 0 ? 0o755 : 0o644;
@@ -220,7 +220,14 @@ class Installation {
     });
   }
 
+  #forget(path: string): void {
+    this.#files.delete(path);
+    this.#elf.delete(path);
+    this.#stripped.delete(path);
+  }
+
   #write(path: string, { bytes, mode }: { bytes: Uint8Array; mode: number }): void {
+    this.#forget(path);
     const entry = fileEntry(path, { content: { kind: "bytes", bytes }, mode });
     this.#files.set(path, { entry, row: this.#row(path, bytes) });
   }

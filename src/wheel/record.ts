@@ -22,7 +22,7 @@ export function parseRecord(text: string): RecordRow[] {
     const [path = "", hash = "", size = ""] = fields;
     if (path === "" && fields.length === 1) continue;
     if (path === "") throw invalid("a row has no path", fields.join(","));
-    if (hash !== "" && !/^[a-z0-9_]+=[\w-]+={0,2}$/i.test(hash)) throw invalid("a row has a malformed hash", path);
+    if (hash !== "" && !/^[a-z0-9_]+=[\w+/-]+={0,2}$/i.test(hash)) throw invalid("a row has a malformed hash", path);
     if (size !== "" && !/^\d{1,15}$/.test(size)) throw invalid("a row has a malformed size", path);
     rows.push({ path, ...(hash && { hash }), ...(size && { size: Number(size) }) });
   }
@@ -39,8 +39,13 @@ export function formatRecord(rows: RecordRow[]): string {
 
 /** A file's hash in RECORD's form: `sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU`. */
 export function recordHash(bytes: Uint8Array, algorithm: RecordAlgorithm = "sha256"): string {
-  return `${algorithm}=${createHash(algorithm).update(bytes).digest("base64url")}`;
+  const hash = createHash(algorithm);
+  for (let at = 0; at < bytes.length; at += largestUpdate) hash.update(bytes.subarray(at, at + largestUpdate));
+  return `${algorithm}=${hash.digest("base64url")}`;
 }
+
+/** OpenSSL takes less than 2 GiB at a time. */
+const largestUpdate = 2 ** 30;
 
 export type RecordAlgorithm = "sha256" | "sha384" | "sha512";
 

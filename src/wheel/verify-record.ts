@@ -55,8 +55,10 @@ export class RecordCheck {
   }
 }
 
+/** The digest in one spelling: some tools write padding or the ordinary base64 alphabet. */
 function digestOf(hash: string): string {
-  return hash.slice(hash.indexOf("=") + 1).replace(/=+$/, "");
+  const digest = hash.slice(hash.indexOf("=") + 1);
+  return digest.replace(/=+$/, "").replaceAll("+", "-").replaceAll("/", "_");
 }
 
 function broken(message: string, path: string): SheafError {

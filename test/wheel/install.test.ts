@@ -171,6 +171,17 @@ describe("installWheel", () => {
     expectTrueRecord(wheel);
   });
 
+  it("writes its own files over those that the wheel smuggles to their places", () => {
+    const program = buildElf({ type: "exec", debug: 9000 });
+    const wheel = installed({
+      files: { "demo-1.0.data/purelib/demo-1.0.dist-info/RECORD": "forged,,\n", "demo-1.0.data/data/bin/run": program },
+      entryPoints: "[console_scripts]\nrun = demo:main\n",
+    });
+    expect(textOf(wheel, "usr/local/bin/run")).toContain("from demo import main");
+    expect(wheel).toMatchObject({ elf: [], strippedFiles: 0, strippedBytes: 0 });
+    expectTrueRecord(wheel);
+  });
+
   it("notes paths that differ only in case", () => {
     expect(installed({ files: { "A.py": "", "a.py": "" } }).notes).toEqual([expect.stringContaining("only in case")]);
   });
@@ -216,6 +227,13 @@ describe("installWheel and RECORD", () => {
     expect(error.code).toBe("SHEAF_WHEEL_RECORD");
     expect(error.message).toContain("demo-1.0-py3-none-any.whl");
     expect(error.message).toContain("demo.py");
+  });
+
+  it("takes hashes in the ordinary base64 alphabet, with padding", () => {
+    const ordinary = (row: string) =>
+      row.replace(/sha256=([\w-]+)/, (_, hash: string) => `sha256=${hash.replaceAll("-", "+").replaceAll("_", "/")}=`);
+    const files = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`m${index}.py`, `x = ${index}\n`]));
+    expect(installed({ files, record: (rows) => rows.map((row) => ordinary(row)) }).notes).toEqual([]);
   });
 
   it("refuses a wheel without one, and one that contradicts itself", () => {
