@@ -103,7 +103,7 @@ describe("elfFacts", () => {
               expect(error).toBeInstanceOf(SheafError);
             }
           }
-          expect(performance.now() - started).toBeLessThan(1000);
+          expect(performance.now() - started).toBeLessThan(5000);
         },
       ),
       { numRuns: 3000 },
