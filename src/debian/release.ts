@@ -65,15 +65,13 @@ export async function verifyInRelease(bytes: Uint8Array, options: VerifyOptions)
     throw fail("its signature can't be read, the file is damaged or cut short", error);
   });
   const result = await openpgp.verify({ message, verificationKeys: keys, date: options.now });
-  const failures: string[] = [];
-  for (const signature of result.signatures) {
-    try {
-      await signature.verified;
-      return checkDates(readRelease(String(result.data)), options);
-    } catch (error) {
-      failures.push(`${signature.keyID.toHex().toUpperCase()}: ${(error as Error).message}`);
-    }
-  }
+  const outcomes = await Promise.allSettled(result.signatures.map((signature) => signature.verified));
+  if (outcomes.some((outcome) => outcome.status === "fulfilled"))
+    return checkDates(readRelease(String(result.data)), options);
+  const failures = result.signatures.map((signature, index) => {
+    const outcome = outcomes[index];
+    return `${signature.keyID.toHex().toUpperCase()}: ${outcome?.status === "rejected" ? String(outcome.reason) : ""}`;
+  });
   throw fail(`no good signature by a key in the keyring (${failures.join("; ") || "it has none"})`);
 }
 

@@ -132,7 +132,9 @@ async function openSuite(source: AptSource, options: OpenSuitesOptions): Promise
   const known = options.store.readRecord<SuiteRecord>("debian-suite", key);
   const age = known ? now.getTime() - known.checkedAt : Number.POSITIVE_INFINITY;
   const suite = (release: Release): Suite => ({ source, url, release, components: source.components });
-  const check = { url: `${url}/InRelease`, now, ignoreExpiry: source.ignoreExpiry ?? false };
+  // Offline there is no newer one: what was valid when it was fetched stays in use.
+  const ignoreExpiry = source.ignoreExpiry === true || options.fetcher.offline;
+  const check = { url: `${url}/InRelease`, now, ignoreExpiry };
   if (known && age >= 0 && age < freshFor && !options.refresh) return suite(checkDates(known.release, check));
   if (known && options.fetcher.offline) return suite(checkDates(known.release, check));
   try {
