@@ -5,8 +5,9 @@ import type { OwnerBytecode } from "../ingest/bytecode.ts";
 import { interpreterEntries } from "../ingest/interpreter.ts";
 import { wheelEntries } from "../ingest/wheel.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
-import type { LayerRecord, SegmentRef } from "../oci/compose-layer.ts";
+import type { LayerRecord } from "../oci/compose-layer.ts";
 import type { Bytecode, PlannedPackage, PlanNote } from "./image-plan.ts";
+import { debianFiles } from "./debian-files.ts";
 import { gather, type Gathered, type GatherRequest, type ReasonedDeb } from "./gather.ts";
 import { shortPath } from "./native.ts";
 import { compileReached } from "./reach.ts";
@@ -43,6 +44,11 @@ export interface Environment {
 export interface EnvironmentDistribution {
   name: string;
   version: string;
+  filename: string;
+  sha256: string;
+  source: string;
+  /** Made from an sdist on this machine. */
+  built: boolean;
   /** Top-level importable names. */
   modules: string[];
   consoleScripts: Record<string, string>;
@@ -74,12 +80,19 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
       )
     : new Map<string, OwnerBytecode>();
   const layers = await composeLayers({ request, gathered, bytecode }, services);
+  const sources = new Set(
+    request.resolution.distributions.filter((each) => each.kind === "sdist").map((each) => each.name),
+  );
   const environment: Environment = {
     layout: gathered.layout,
     packages: [...gathered.baseDebs, ...gathered.nativeDebs].map(plannedPackage),
     distributions: gathered.wheels.map(({ distribution, facts }) => ({
       name: distribution.name,
       version: distribution.version,
+      filename: distribution.filename,
+      sha256: distribution.sha256,
+      source: distribution.source,
+      built: sources.has(distribution.name),
       modules: facts.modules,
       consoleScripts: facts.consoleScripts,
       compressed: facts.segment.compressed,
@@ -117,7 +130,7 @@ async function composeLayers(
   const { mtime } = request;
   const compose = (group: Omit<Parameters<typeof composeGroup>[0], "mtime">) =>
     composeGroup({ ...group, mtime }, { store: services.store, compose: (task) => services.pool.run("layer", task) });
-  const layers = [compose({ kind: "base", name: "Debian base", ...debianGroup(gathered.baseDebs) })];
+  const layers = [compose({ kind: "base", name: "Debian base", ...debianFiles(gathered.baseDebs) })];
   const { interpreter } = gathered;
   if (interpreter) {
     const standard = bytecode.get("standard library");
@@ -136,7 +149,7 @@ async function composeLayers(
     );
   }
   if (gathered.nativeDebs.length > 0) {
-    layers.push(compose({ kind: "native", name: `Debian libraries`, ...debianGroup(gathered.nativeDebs) }));
+    layers.push(compose({ kind: "native", name: `Debian libraries`, ...debianFiles(gathered.nativeDebs) }));
   }
   const byName = new Map(gathered.wheels.map((wheel) => [wheel.distribution.name, wheel]));
   const parts = gathered.wheels.map(({ distribution, facts }): PackagePart => {
@@ -178,32 +191,6 @@ async function composeLayers(
   );
   layers.push(compose({ kind: "system", name: "users and indexes", ...system, contents: [] }));
   return Promise.all(layers);
-}
-
-function debianGroup(debs: ReasonedDeb[]): {
-  segments: SegmentRef[];
-  directories: { path: string; mode: number }[];
-  paths: () => string[];
-  contents: EnvironmentLayer["contents"];
-} {
-  const directories = new Map<string, number>();
-  for (const { facts } of debs) {
-    for (const entry of facts.entries) if (entry.type === "directory") directories.set(entry.path, entry.mode);
-  }
-  return {
-    segments: debs.map(({ facts }) => facts.segment),
-    directories: [...directories].map(([path, mode]) => ({ path, mode })),
-    paths: () =>
-      debs.flatMap(({ facts }) =>
-        facts.entries.filter((entry) => entry.type !== "directory").map((entry) => entry.path),
-      ),
-    contents: debs.map(({ package: pkg, facts }) => ({
-      name: pkg.name,
-      version: pkg.version,
-      compressed: facts.segment.compressed,
-      unpacked: facts.segment.unpacked,
-    })),
-  };
 }
 
 function sizeOfPart(part: PackagePart): EnvironmentLayer["contents"][number] {

@@ -13,7 +13,7 @@ import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
 import { pythonLayout } from "../interpreter/layout.ts";
 import type { Platform } from "../platform.ts";
-import type { Resolution } from "../resolve/resolution.ts";
+import type { Distribution, Resolution } from "../resolve/resolution.ts";
 import { closeNative } from "./native.ts";
 import type { PlanServices } from "./services.ts";
 
@@ -58,11 +58,10 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
   const { archive, platform, choice, mtime, strip, debianPython } = request;
   const layout = debianPython?.layout ?? pythonLayout(choice.minor);
   const debOptions: DebOptions = { ignoreScripts: request.ignoreScripts, mtime };
-  const wheelsAtWork = ingestWheels(
-    request.resolution.distributions,
-    { layout, strip, mtime, keepFilesOf: request.keepFilesOf },
-    services,
-  );
+  const wheelOptions = { layout, strip, mtime, keepFilesOf: request.keepFilesOf };
+  const { distributions } = request.resolution;
+  const hasSources = distributions.some((each) => each.kind === "sdist");
+  const wheelsAtWork = ingestWheels(hasSources ? [] : distributions, wheelOptions, services);
   // Awaited below; a failure before that must not count as unhandled.
   wheelsAtWork.catch(() => {});
   const interpreter = debianPython
@@ -74,7 +73,13 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
     [...basePackages({ shell: request.shell }), ...(debianPython?.packages ?? [])].map((name) => [name, "base"]),
   );
   const base = await closeNative({ archive, platform, objects, links, wanted, present: [] }, debOptions, services);
-  const { wheels, notes: collisionNotes } = await wheelsAtWork;
+  const { wheels, notes: collisionNotes } = hasSources
+    ? await ingestWheels(
+        await buildFrom(request, { layout, interpreter, baseDebs: base.debs }, services),
+        wheelOptions,
+        services,
+      )
+    : await wheelsAtWork;
   const native = await closeNative(
     {
       archive,
@@ -96,4 +101,14 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
     missing: native.missing,
     collisionNotes,
   };
+}
+
+/** Sdists are built only where there are some: their code is loaded only then. */
+async function buildFrom(
+  request: GatherRequest,
+  parts: { layout: PythonLayout; interpreter: InterpreterFacts | undefined; baseDebs: ReasonedDeb[] },
+  services: PlanServices,
+): Promise<Distribution[]> {
+  const { buildSdists } = await import("./build-sdists.ts");
+  return buildSdists({ gather: request, ...parts }, services);
 }

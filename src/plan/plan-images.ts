@@ -186,12 +186,13 @@ class Planner {
       base,
       packages: environment.packages,
       resolution: { source: resolution.source, locked: resolution.locked },
-      distributions: resolution.distributions.map(({ name, version, filename, sha256, source }) => ({
+      distributions: environment.distributions.map(({ name, version, filename, sha256, source, built }) => ({
         name,
         version,
         filename,
         sha256,
         source,
+        ...(built ? { built } : {}),
       })),
       files: placed.files,
       withheld: project.withheld.map(({ path, reason, rule }) => ({ path, reason, rule })),
