@@ -27,7 +27,7 @@ export interface HealthcheckConfig {
 /**
  * Reads an image's Healthcheck. Undefined when there is none: absent, an empty Test, or `["NONE"]`.
  * Docker's defaults hold: 30 s between probes, 30 s each, no start period, three failures in a row. The one that differs is
- * the interval inside the start period: a second instead of five, because somebody is waiting for the first success.
+ * the interval inside the start period: a quarter of a second instead of five, because somebody is waiting for the first success.
  */
 export function parseHealthcheck(config: HealthcheckConfig | undefined, shell?: string[]): HealthCheck | undefined {
   const [form, ...words] = config?.Test ?? [];
@@ -39,7 +39,7 @@ export function parseHealthcheck(config: HealthcheckConfig | undefined, shell?: 
     intervalMs,
     timeoutMs: milliseconds(config.Timeout, 30_000),
     startPeriodMs: milliseconds(config.StartPeriod, 0),
-    startIntervalMs: Math.min(intervalMs, milliseconds(config.StartInterval, 1000)),
+    startIntervalMs: Math.min(intervalMs, milliseconds(config.StartInterval, 250)),
     retries: config.Retries && config.Retries > 0 ? config.Retries : 3,
   };
 }

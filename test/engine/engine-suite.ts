@@ -53,6 +53,10 @@ export function testEngine(engine: Engine, ask: (...args: string[]) => Promise<s
       transferred: 0,
       layersReused: 3,
     });
+    const other = `sheaf-test-${unique}:again`;
+    tags.push(other);
+    expect(await engine.load(build("two"), other, silent)).toMatchObject({ way: "none", transferred: 0 });
+    expect(await engine.imageId(other)).toBe(build("two").manifest.config.digest);
     expect(events.filter((event) => event.type === "download-progress" && event.received < 0)).toEqual([]);
   });
 

@@ -24,7 +24,7 @@ describe("parseHealthcheck", () => {
     };
     expect(parseHealthcheck(config)).toEqual({
       ...{ command: ["wget", "-q", "x"], intervalMs: 30_000, timeoutMs: 3000 },
-      ...{ startPeriodMs: 40_000, startIntervalMs: 1000, retries: 4 },
+      ...{ startPeriodMs: 40_000, startIntervalMs: 250, retries: 4 },
     });
     expect(parseHealthcheck({ Test: ["CMD-SHELL", "a || b"] })?.command).toEqual(["/bin/sh", "-c", "a || b"]);
     expect(parseHealthcheck({ Test: ["CMD-SHELL", "a"] }, ["/bin/bash", "-ec"])?.command).toEqual([
@@ -54,7 +54,7 @@ describe("parseHealthcheck", () => {
   });
 
   it("never probes less often at the start than later", () => {
-    expect(parseHealthcheck({ Test: ["CMD", "x"], Interval: 0.2 * second })?.startIntervalMs).toBe(200);
+    expect(parseHealthcheck({ Test: ["CMD", "x"], Interval: 0.1 * second })?.startIntervalMs).toBe(100);
     expect(parseHealthcheck({ Test: ["CMD", "x"], StartInterval: 5 * second })?.startIntervalMs).toBe(5000);
   });
 });
@@ -82,7 +82,7 @@ describe("nextHealth", () => {
 
   it("is in a hurry only while it starts", () => {
     const healthy = { status: "healthy" as const, failingStreak: 0 };
-    expect(probeDelayMs(check, initialHealth, 0)).toBe(1000);
+    expect(probeDelayMs(check, initialHealth, 0)).toBe(250);
     expect(probeDelayMs(check, initialHealth, 10_000)).toBe(30_000);
     expect(probeDelayMs(check, healthy, 0)).toBe(30_000);
   });

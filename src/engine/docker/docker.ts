@@ -1,4 +1,5 @@
 import type { Engine } from "../engine.ts";
+import { splitTag } from "../tag.ts";
 import { DockerApi } from "./api.ts";
 import { describeEndpoint, type Endpoint } from "./endpoint.ts";
 import { loadIntoDocker } from "./load.ts";
@@ -20,7 +21,7 @@ export async function connectDocker(endpoint: Endpoint): Promise<Engine | undefi
 }
 
 function dockerEngine(api: DockerApi, version: string): Engine {
-  const imageId: Engine["imageId"] = async (tag) => {
+  const imageId = async (tag: string): Promise<string | undefined> => {
     const image = await api.json<{ Id: string }>({
       method: "GET",
       path: `/images/${encodeURI(tag)}/json`,
@@ -36,9 +37,15 @@ function dockerEngine(api: DockerApi, version: string): Engine {
     load: async (image, tag, emit) => {
       const startedAt = performance.now();
       const seconds = () => (performance.now() - startedAt) / 1000;
-      const id = await imageId(tag);
-      if (id === image.manifest.config.digest || id === image.digest) {
-        return { transferred: 0, layersReused: image.layers.length, seconds: seconds(), way: "none" };
+      const known: string[] = [image.manifest.config.digest, image.digest];
+      const had = { transferred: 0, layersReused: image.layers.length, way: "none" as const };
+      if (known.includes((await imageId(tag)) ?? "")) return { ...had, seconds: seconds() };
+      for (const id of known) {
+        // It may be there under another tag, or none.
+        if (!(await imageId(id))) continue;
+        const [repo, name] = splitTag(tag);
+        await api.json({ method: "POST", path: `/images/${id}/tag`, query: { repo, tag: name } });
+        return { ...had, seconds: seconds() };
       }
       const loaded = await loadIntoDocker(api, image, { tag, emit });
       return { ...loaded, seconds: seconds() };

@@ -27,7 +27,9 @@ function podmanEngine(command: PodmanCommand, version: string): Engine {
     load: async (image, tag) => {
       const startedAt = performance.now();
       const seconds = () => (performance.now() - startedAt) / 1000;
-      if ((await imageId(tag)) === image.manifest.config.digest) {
+      const id = image.manifest.config.digest;
+      if ((await imageId(id)) !== undefined) {
+        if ((await imageId(tag)) !== id) await podman(command, ["tag", id, tag]);
         return { transferred: 0, layersReused: image.layers.length, seconds: seconds(), way: "none" };
       }
       return { ...(await loadIntoPodman(command, image, tag)), seconds: seconds() };
