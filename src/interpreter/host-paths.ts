@@ -45,13 +45,21 @@ export function mendBinary(bytes: Uint8Array, prefixes: readonly string[]): bool
     const parentLength = Buffer.byteLength(parent, "utf8");
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = view.indexOf(wanted); at >= 0; at = view.indexOf(wanted, at + wanted.length)) {
-      if (!endsPath(view[at + wanted.length])) continue;
+      if (!beginsPath(view, at) || !endsPath(view[at + wanted.length])) continue;
       view.fill(slash, at, at + parentLength);
       view.write(replacement, at, "latin1");
       changed = true;
     }
   }
   return changed;
+}
+
+/** Not the end of a longer path, such as `/usr/bin/install` for `/install`; `-I` and `-L` may stand before one. */
+const pathStart = "(?<![a-z0-9_.]|(?<!-)[A-Z])";
+
+function beginsPath(view: Buffer, at: number): boolean {
+  const before = view.toString("latin1", Math.max(0, at - 2), at);
+  return new RegExp(`${pathStart}$`).test(before);
 }
 
 /** NUL, `/`, `:` and the like: what may follow a whole path. */
@@ -62,5 +70,5 @@ function endsPath(byte: number | undefined): boolean {
 function replacePath(text: string, from: string, to: string): string {
   if (from === to || from.length < 2) return text;
   const literal = from.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  return text.replaceAll(new RegExp(`${literal}(?![\\w.+-])`, "g"), () => to);
+  return text.replaceAll(new RegExp(`${pathStart}${literal}(?![\\w.+-])`, "g"), () => to);
 }
