@@ -2,7 +2,7 @@ import { closeSync, openSync, readlinkSync, readSync, realpathSync } from "node:
 import { join, posix } from "node:path";
 import type { SheafConfig } from "./config/schema.ts";
 import { fileLeftOut, folderLeftOut, type DefaultsInput } from "./default-files.ts";
-import { DockerIgnore, GitIgnore, type IgnoreVerdict } from "./ignore.ts";
+import { DockerIgnore, GitIgnore, GitIgnores } from "./ignore.ts";
 import type { EvidenceNote, ShippedFile, WithheldFile } from "./project.ts";
 import type { ForeignFolder, Repository, RepositoryEntry } from "./repository.ts";
 import { isPublicPem, mayHoldSecret, SECRET_HEAD, secretByContent, secretByName } from "./secrets.ts";
@@ -43,7 +43,7 @@ class Chooser {
   readonly #files: ShippedFile[] = [];
   readonly #withheld: WithheldFile[] = [];
   readonly #notes: EvidenceNote[] = [];
-  readonly #gitIgnores = new Map<string, GitIgnore>();
+  readonly #gitIgnores = new GitIgnores();
   readonly #dockerIgnore: DockerIgnore | undefined;
   readonly #include: GitIgnore | undefined;
   readonly #exclude: GitIgnore | undefined;
@@ -61,7 +61,7 @@ class Chooser {
     for (const { path } of repository.entries) {
       if (path !== ".gitignore" && !path.endsWith("/.gitignore")) continue;
       const text = repository.text(path);
-      if (text !== undefined) this.#gitIgnores.set(folderOf(path), new GitIgnore(text, path));
+      if (text !== undefined) this.#gitIgnores.add(folderOf(path), text);
     }
     this.#dockerIgnore = findDockerIgnore(input);
     if (config.include) this.#include = new GitIgnore(config.include.join("\n"), `${configFile} include`);
@@ -114,7 +114,7 @@ class Chooser {
     if (excluded?.ignored) return { folder, rule: excluded.source };
     const docker = this.#dockerIgnore?.reincludes ? undefined : this.#dockerIgnore?.match(folder, true);
     if (docker?.ignored) return { folder, rule: docker.source };
-    const git = this.#gitVerdict(folder, true);
+    const git = this.#gitIgnores.match(folder, true);
     if (git?.ignored) return { folder, rule: git.source };
     const left = folderLeftOut(folder, this.#defaults);
     return left === undefined ? undefined : { folder, rule: left };
@@ -125,18 +125,8 @@ class Chooser {
     if (excluded?.ignored) return excluded.source;
     const docker = this.#dockerIgnore?.match(path, true);
     if (docker?.ignored) return docker.source;
-    const git = this.#gitVerdict(path, false);
+    const git = this.#gitIgnores.match(path, false);
     return git?.ignored ? git.source : fileLeftOut(path, this.#defaults);
-  }
-
-  /** The innermost .gitignore that speaks of the path decides. */
-  #gitVerdict(path: string, directory: boolean): IgnoreVerdict | undefined {
-    for (let folder = folderOf(path); ; folder = folderOf(folder)) {
-      const verdict = this.#gitIgnores
-        .get(folder)
-        ?.match(folder === "" ? path : path.slice(folder.length + 1), directory);
-      if (verdict || folder === "") return verdict;
-    }
   }
 
   /** Names that often hold secrets, by contents that show that this one doesn't. */

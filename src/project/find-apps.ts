@@ -83,6 +83,7 @@ class Search {
       if (factories.size === 0 || seen.has(path)) continue;
       if (this.#input.mentions(path, [...factories])) this.#scan(path, factories);
     }
+    this.#addNamed();
     const main = this.#candidates.filter(({ file }) => !aside.test(file));
     for (const candidate of this.#candidates) if (aside.test(candidate.file)) this.#missAside(candidate);
     const apps = main
@@ -144,6 +145,29 @@ class Search {
     this.#addImported(file, byName);
     for (const call of facts.calls) this.#readCall(file, call, byName);
     this.#candidates.push(...byName.values());
+  }
+
+  /** What a command starts by name is an app although its making can't be followed: `celery = web_app.celery_app`. */
+  #addNamed(): void {
+    for (const { kind, module, attribute, source } of this.#input.targets) {
+      const file = attribute === undefined ? undefined : this.#kinds.moduleFile("", module);
+      if (file === undefined || attribute === undefined) continue;
+      if (this.#candidates.some((one) => one.file === file && (one.attribute === attribute || one.kind === kind)))
+        continue;
+      const facts = this.#kinds.facts(file);
+      const bound = facts.assignments.find((fact) => fact.name === attribute && fact.scope === "");
+      if (!bound) continue;
+      this.#candidates.push({
+        kind,
+        file,
+        attribute,
+        line: bound.line,
+        factory: false,
+        what: `named by ${source}`,
+        signs: [],
+        mounts: [],
+      });
+    }
   }
 
   /** `from app.api import app` in a file whose name says that it is the one to run. */

@@ -27,14 +27,34 @@ export class GitIgnore {
 
   /** The last pattern that matches decides. `path` is relative to the folder of the file. */
   match(path: string, directory: boolean): IgnoreVerdict | undefined {
+    const whole = asBytes(path);
     let name: string | undefined;
     for (let index = this.#rules.length - 1; index >= 0; index--) {
       const rule = this.#rules[index] as Rule;
       if (rule.directoryOnly && !directory) continue;
-      const subject = rule.basename ? (name ??= path.slice(path.lastIndexOf("/") + 1)) : path;
+      const subject = rule.basename ? (name ??= whole.slice(whole.lastIndexOf("/") + 1)) : whole;
       if (rule.matches(subject)) return { ignored: !rule.negated, source: rule.source };
     }
     return undefined;
+  }
+}
+
+/** All the .gitignore files of a repository. */
+export class GitIgnores {
+  /** By the folder that they stand in. */
+  readonly #files = new Map<string, GitIgnore>();
+
+  add(folder: string, text: string): void {
+    this.#files.set(folder, new GitIgnore(text, folder === "" ? ".gitignore" : `${folder}/.gitignore`));
+  }
+
+  /** The innermost file that speaks of the path decides. The folders above have to be asked first. */
+  match(path: string, directory: boolean): IgnoreVerdict | undefined {
+    for (let at = path.lastIndexOf("/"); ; at = path.lastIndexOf("/", at - 1)) {
+      const folder = at === -1 ? "" : path.slice(0, at);
+      const verdict = this.#files.get(folder)?.match(path.slice(at + 1), directory);
+      if (verdict || at === -1) return verdict;
+    }
   }
 }
 
@@ -92,7 +112,7 @@ function rulesOf(text: string, name: string, read: RuleReader): Rule[] {
 /** gitignore(5), PATTERN FORMAT. */
 function gitRule(line: string, source: string): Rule | undefined {
   if (line.startsWith("#")) return undefined;
-  let pattern = withoutTrailingSpaces(line);
+  let pattern = withoutTrailingSpaces(asBytes(line));
   const negated = pattern.startsWith("!");
   if (negated) pattern = pattern.slice(1);
   const directoryOnly = pattern.endsWith("/");
@@ -119,6 +139,12 @@ function matcher(
   return (subject) => expression.test(subject);
 }
 
+/** git compares bytes: `?` and a set in brackets stand for one byte, not for one character. */
+function asBytes(text: string): string {
+  // eslint-disable-next-line no-control-regex -- all of ASCII is meant
+  return /^[\0-\x7f]*$/.test(text) ? text : Buffer.from(text, "utf8").toString("latin1");
+}
+
 function withoutTrailingSpaces(line: string): string {
   let end = line.length;
   while (end > 0 && line[end - 1] === " ") {
@@ -141,10 +167,10 @@ function gitExpression(pattern: string): string | undefined {
       while (pattern[end] === "*") end++;
       const atStart = index === 0 || pattern[index - 1] === "/";
       const next = pattern[end];
-      if (end - index === 2 && atStart && next === "/") {
+      if (end - index >= 2 && atStart && next === "/") {
         body += "(?:.*/)?";
         end++;
-      } else if (end - index === 2 && atStart && next === undefined) body += ".*";
+      } else if (end - index >= 2 && atStart && next === undefined) body += ".*";
       else body += "[^/]*";
       index = end;
     } else if (character === "?") {

@@ -33,10 +33,14 @@ function celeryTarget(words: readonly string[], source: string): StartTarget[] {
   for (const [index, word] of words.entries()) {
     const value = word === "-A" || word === "--app" ? words[index + 1] : /^(?:--app=|-A)(.+)$/.exec(word)?.[1];
     if (value === undefined) continue;
-    const [module = "", colon] = value.split(":", 2);
-    return /^[A-Za-z_][\w.]*$/.test(module)
-      ? [{ kind: "celery", module, ...(colon === undefined ? {} : { attribute: colon }), source }]
-      : [];
+    const [module = "", attribute] = value.split(":", 2);
+    if (!/^[A-Za-z_][\w.]*$/.test(module)) return [];
+    const target: StartTarget = { kind: "celery", module, source };
+    if (attribute !== undefined) return [{ ...target, attribute }];
+    // Celery takes `-A a.b` as the module a.b, the package's a.b.celery, or b of the module a.
+    const at = module.lastIndexOf(".");
+    const inner = at === -1 ? [] : [{ ...target, module: module.slice(0, at), attribute: module.slice(at + 1) }];
+    return [target, { ...target, module: `${module}.celery` }, ...inner];
   }
   return [];
 }

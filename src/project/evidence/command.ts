@@ -58,15 +58,18 @@ function readFrom(step: Step, state: State): ReadCommand {
       ? words.find((word, index) => index > 0 && !word.startsWith("-"))
       : words[0];
   const script = path !== undefined && state.depth < MAX_SCRIPTS ? state.script?.(path) : undefined;
-  if (script) return readScript(script, { words, source }, state);
+  if (script) return readScript(script, { words, source, rest: words.slice(words.indexOf(path as string) + 1) }, state);
   return finished({ words, source }, state);
 }
 
-function readScript(script: { text: string; file: string }, step: Step, state: State): ReadCommand {
+function readScript(
+  script: { text: string; file: string },
+  step: Step & { rest: string[] },
+  state: State,
+): ReadCommand {
   state.notes.push({ what: `runs ${script.file}`, source: step.source });
   const steps = parseShell(script.text, state.lookup);
-  const at = step.words.findIndex((word) => word.endsWith(baseName(script.file)));
-  const rest = step.words.slice(at + 1);
+  const { rest } = step;
   const place = (command: ShellCommand): string => `${script.file}:${command.line}`;
   const inner: State = { ...state, depth: state.depth + 1 };
   // `exec "$@"`: the script prepares and hands over to its arguments.
@@ -76,9 +79,7 @@ function readScript(script: { text: string; file: string }, step: Step, state: S
     return readFrom({ words: rest, source: step.source }, inner);
   }
   const read = choose(steps, place, inner);
-  return read && read.command.value.length > 0 && (read.role !== "other" || steps.at(-1)?.words[0] === "exec")
-    ? read
-    : finished(step, state);
+  return read && read.command.value.length > 0 ? read : finished(step, state);
 }
 
 function readShell(text: string, source: string, state: State): ReadCommand {
@@ -99,7 +100,9 @@ function choose(
   });
   const chosen =
     reads.findLast(({ read }) => read.role !== "other") ??
-    (commands.length === 1 ? reads[0] : reads.findLast(({ command }) => command.words[0] === "exec"));
+    (commands.length === 1
+      ? reads[0]
+      : reads.findLast(({ command, read }) => command.words[0] === "exec" || isProgram(read.command.value)));
   if (!chosen) return undefined;
   if (chosen.command.dynamic && chosen.read.command.value.some((word) => /\$/.test(word))) {
     chosen.read.command.value = chosen.read.command.value.filter((word) => !/^\$[@*]$|^\$\{?\w+\}?$/.test(word));
@@ -119,6 +122,11 @@ function choose(
     }
   }
   return { ...chosen.read, notes: [...state.notes, ...chosen.read.notes] };
+}
+
+/** `python main.py`, `python -m app`: a program of the repository's own. */
+function isProgram(words: readonly string[]): boolean {
+  return /^(?:\S*\/)?python[\d.]*$/.test(words[0] ?? "") && words.some((word) => word === "-m" || word.endsWith(".py"));
 }
 
 /** Notes a step before the server, where it matters to whoever runs the image. */

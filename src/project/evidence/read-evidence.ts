@@ -53,7 +53,9 @@ export async function readEvidence(repository: Repository, records?: ParseRecord
     if (posix.basename(path) !== "Procfile") continue;
     services.push(...readProcfile(read(path) ?? "", path, { script: (script) => scriptOf(script, read) }));
   }
-  const python = [...readings.values()].filter(isPythons);
+  const all = [...readings.values()].filter(isPythons);
+  const production = all.filter(({ file }) => rankOf(file) < DEVELOPMENT);
+  const python = production.length > 0 ? production : all;
   for (const reading of python) {
     const process = reading.process;
     const composedOfIt = services.filter((service) => service.dockerfile === reading.file);
@@ -88,8 +90,10 @@ function byLikelihood(a: string, b: string): number {
 
 function rankOf(path: string): number {
   if (/prod/i.test(path)) return 0;
-  return /dev|test|local|ci\b|debug/i.test(path) ? 2 : 1;
+  return /dev|test|local|ci\b|debug/i.test(path) ? DEVELOPMENT : 1;
 }
+
+const DEVELOPMENT = 2;
 
 /** Dockerfiles in a folder for containers are built from the folder above. */
 function contextOf(file: string): string {
