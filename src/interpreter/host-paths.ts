@@ -54,8 +54,8 @@ export function mendBinary(bytes: Uint8Array, prefixes: readonly string[]): bool
   return changed;
 }
 
-/** Not the end of a longer path, such as `/usr/bin/install` for `/install`; `-I` and `-L` may stand before one. */
-const pathStart = "(?<![a-z0-9_.]|(?<!-)[A-Z])";
+/** Not the end of a longer path, such as `/usr/bin/install` for `/install`; `-I` and `-L` may stand before one, and so may the dot of `./home`. */
+const pathStart = "(?<![a-z0-9_]|(?<!-)[A-Z])";
 
 function beginsPath(view: Buffer, at: number): boolean {
   const before = view.toString("latin1", Math.max(0, at - 2), at);
