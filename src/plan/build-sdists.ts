@@ -172,22 +172,19 @@ async function sandboxLayers(
     store: services.store,
     compose: (task: Parameters<typeof services.pool.run<"layer">>[1]) => services.pool.run("layer", task),
   };
-  const groups: Omit<GroupRequest, "mtime">[] = [
-    { kind: "base", name: "build tools", ...debianFiles(debs) },
-    ...(interpreter
-      ? [
-          {
-            kind: "python",
-            name: "interpreter",
-            segments: [interpreter.segment],
-            directories: [],
-            paths: () => (interpreterEntries(services.store, interpreter) ?? []).map((entry) => entry.path),
-            contents: [],
-          },
-        ]
-      : []),
-    { kind: "system", name: "users and indexes", ...system, contents: [] },
-  ];
+  const groups: Omit<GroupRequest, "mtime">[] = [{ kind: "base", name: "build tools", ...debianFiles(debs) }];
+  if (interpreter) {
+    const paths = () => (interpreterEntries(services.store, interpreter) ?? []).map((entry) => entry.path);
+    groups.push({
+      kind: "python",
+      name: "interpreter",
+      segments: [interpreter.segment],
+      directories: [],
+      paths,
+      contents: [],
+    });
+  }
+  groups.push({ kind: "system", name: "users and indexes", ...system, contents: [] });
   const composed = await Promise.all(groups.map((group) => composeGroup({ ...group, mtime }, compose)));
   return composed.map(({ record }) => layerFromRecord(services.store, record));
 }
