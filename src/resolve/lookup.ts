@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { SheafError } from "../errors.ts";
 import type { Fetcher } from "../fetch/fetcher.ts";
 import { sha256, type Store } from "../store/store.ts";
-import { wheelOf } from "./choose-file.ts";
+import { normalizeName } from "../wheel/filename.ts";
 import { credentialsByOrigin, splitCredentials, withCredentials } from "./credentials.ts";
 import { discoverDefaultIndex } from "./default-index.ts";
 import type { IndexSettings } from "./index-config.ts";
@@ -150,10 +150,11 @@ function ofVersion(files: IndexFile[], pin: Pin): IndexFile[] {
   });
 }
 
+/** The version in a file's name, read cheaply: a page holds thousands of names of which few are looked at closely. */
 function versionOf(filename: string, name: string): string | undefined {
-  const wheel = wheelOf(filename);
-  if (wheel) return wheel.name === name ? wheel.version : undefined;
-  return parseSdistFilename(filename, name)?.version;
+  if (!filename.endsWith(".whl")) return parseSdistFilename(filename, name)?.version;
+  const [project = "", version] = filename.split("-", 2);
+  return normalizeName(project) === name ? version : undefined;
 }
 
 function mismatchError(pin: Pin, pinned: number, found: { index: string; count: number }): SheafError {

@@ -22,6 +22,7 @@ export interface MaterialiseContext {
   /** Names, or `:all:`, whose wheels or sdists are not wanted (pip's --no-binary and --only-binary). */
   noBinary: ReadonlySet<string>;
   onlyBinary: ReadonlySet<string>;
+  onDistribution?: (distribution: Distribution) => void;
 }
 
 export interface Materialised {
@@ -141,17 +142,19 @@ async function finish(pin: Pin, chosen: ChosenFile, context: OneContext): Promis
   const url = file.url ?? "";
   const hash = file.sha256 ?? (await hashOfFile(pin, url, context));
   const size = file.size ?? localSize(url);
-  return {
+  const distribution: Distribution = {
     name: pin.name,
     version: pin.version,
     kind: chosen.kind,
     filename: file.filename || filenameOf(url),
     sha256: hash,
     ...(size !== undefined && { size }),
-    url,
+    url: context.lookup.credentialed(url),
     source: pin.source,
     requiredBy: pin.requiredBy,
   };
+  context.onDistribution?.(distribution);
+  return distribution;
 }
 
 function localSize(url: string): number | undefined {

@@ -11,6 +11,7 @@ import type { LockReading } from "./pins.ts";
 import { readPyproject } from "./pyproject.ts";
 import { readRequirements, type RequirementsSet } from "./requirements.ts";
 import type { ResolveRequest, ResolveServices } from "./resolve.ts";
+import { table, texts, type TomlTable } from "./toml.ts";
 import { type DependencySource, type LockKind, selectSource } from "./select-source.ts";
 
 /** Pins, with what their source says about where and how to look them up. */
@@ -46,13 +47,22 @@ export function sourceOf(request: ResolveRequest, inputs: Inputs): DependencySou
   const { project } = request;
   const pyproject = readPyproject(inputs, project.directory);
   const dynamic = pyproject?.dynamic.includes("dependencies") ?? false;
+  const tool = table(pyproject?.table["tool"]);
+  const poetryOnly = pyproject?.dependencies.length === 0 && table(tool["poetry"])["dependencies"] !== undefined;
   return selectSource({
     project,
     requirements: request.requirements,
     selecting: request.extras.length + request.groups.length > 0,
     pyprojectDeclares: pyproject?.name !== undefined && !dynamic && pyproject.dependencies.length > 0,
+    dynamicFiles: dynamic ? setuptoolsFiles(tool, project.directory) : [],
+    poetryOnly,
     isCompiled: (file) => isCompiled(inputs.read(file) ?? ""),
   });
+}
+
+function setuptoolsFiles(tool: TomlTable, directory: string): string[] {
+  const file = table(table(table(tool["setuptools"])["dynamic"])["dependencies"])["file"];
+  return (typeof file === "string" ? [file] : texts(file)).map((name) => path.posix.join(directory, name));
 }
 
 /** Hashes, or the first lines of uv, pip-compile and their like, say that nothing is missing from a file. */

@@ -36,14 +36,13 @@ export async function resolveAnew(
     noBuild: request.noBuild ?? false,
     noBinary: reading.noBinary,
     onlyBinary: reading.onlyBinary,
+    onDistribution: request.onDistribution,
   });
   return {
     target: request.target,
     source: reading.source,
     locked: reading.locked,
-    distributions: distributions
-      .map((distribution) => ({ ...distribution, url: lookup.credentialed(distribution.url) }))
-      .toSorted((a, b) => byCodeUnit(a.name, b.name) || byCodeUnit(a.version, b.version)),
+    distributions: distributions.toSorted((a, b) => byCodeUnit(a.name, b.name) || byCodeUnit(a.version, b.version)),
     localPackages: reading.localPackages.toSorted((a, b) => byCodeUnit(a.name, b.name)),
     warnings: [...reading.warnings, ...warnings],
   };

@@ -3,7 +3,7 @@ import type { Fetcher } from "../fetch/fetcher.ts";
 import type { Project } from "../project/project.ts";
 import type { Store } from "../store/store.ts";
 import { type InputDigests, Inputs } from "./inputs.ts";
-import type { Resolution, Target } from "./resolution.ts";
+import type { Distribution, Resolution, Target } from "./resolution.ts";
 
 export interface ResolveRequest {
   project: Project;
@@ -16,6 +16,11 @@ export interface ResolveRequest {
   noBuild?: boolean;
   /** Looks up and resolves anew instead of taking what the store knows. */
   refresh?: boolean;
+  /**
+   * Told of each distribution as soon as its file is chosen, so that fetching may begin while others are still looked up.
+   * Not called for what the store knows already.
+   */
+  onDistribution?: (distribution: Distribution) => void;
 }
 
 export interface ResolveServices {

@@ -21,6 +21,10 @@ export interface SelectionFacts {
   selecting: boolean;
   /** Whether the pyproject.toml lists dependencies (statically). */
   pyprojectDeclares: boolean;
+  /** requirements files from which the build backend reads the dependencies ([tool.setuptools.dynamic]). */
+  dynamicFiles: string[];
+  /** Whether the pyproject.toml lists dependencies for Poetry alone. */
+  poetryOnly: boolean;
   /** Whether a requirements file pins everything with hashes, or says that a tool compiled it. */
   isCompiled: (file: string) => boolean;
 }
@@ -38,7 +42,8 @@ export function selectSource(facts: SelectionFacts): DependencySource {
   const locks = nearestOf(project.dependencyFiles.filter((file) => lockKinds.includes(file.kind)));
   if (locks.length > 1) throw severalLocks(locks);
   const [lock] = locks;
-  const requirements = project.dependencyFiles.filter((file) => file.kind === "requirements").map((file) => file.file);
+  const found = project.dependencyFiles.filter((file) => file.kind === "requirements").map((file) => file.file);
+  const requirements = facts.dynamicFiles.length > 0 ? facts.dynamicFiles : found;
   if (lock) {
     const unused =
       requirements.length > 0 ? [`${lock.file} is used, not ${requirements.join(", ")}: the lock tells more`] : [];
@@ -47,11 +52,12 @@ export function selectSource(facts: SelectionFacts): DependencySource {
   const pyproject = project.dependencyFiles.find((file) => file.kind === "pyproject")?.file;
   const declares = pyproject !== undefined && facts.pyprojectDeclares;
   if (declares && facts.selecting) return { kind: "pyproject", file: pyproject, notes: [] };
+  if (facts.dynamicFiles.length > 0) return { kind: "requirements", files: facts.dynamicFiles, notes: [] };
   const chosen = requirements.length > 0 ? chooseRequirements(requirements, project, declares) : undefined;
   if (chosen && (!declares || chosen.every(facts.isCompiled)))
     return { kind: "requirements", files: chosen, notes: [] };
   if (declares) return { kind: "pyproject", file: pyproject, notes: [] };
-  throw nothingToRead(project);
+  throw nothingToRead(facts);
 }
 
 /** Locks of the folder nearest to the project; a workspace's lock may lie above it. */
@@ -109,7 +115,16 @@ function chooseRequirements(files: string[], project: Project, hasOther: boolean
   );
 }
 
-function nothingToRead(project: Project): SheafError {
+function nothingToRead({ project, poetryOnly }: SelectionFacts): SheafError {
+  if (poetryOnly) {
+    return new SheafError(
+      "SHEAF_NO_LOCK",
+      "pyproject.toml lists its dependencies for Poetry, and there is no poetry.lock",
+      {
+        hint: "run poetry lock, and commit poetry.lock",
+      },
+    );
+  }
   const kinds = new Map(project.dependencyFiles.map((file) => [file.kind, file.file]));
   const conda = kinds.get("conda");
   if (conda) {
