@@ -140,12 +140,11 @@ const documentation = /^usr\/share\/(man|info|locale|lintian|doc|doc-base|bug|li
 
 /** Licences stay: shipping the software asks for them. */
 function withoutDocs(entries: UnpackedEntry[]): { kept: UnpackedEntry[]; leftOut: { files: number; bytes: number } } {
-  const isKept = ({ path }: UnpackedEntry) =>
-    !documentation.test(path) || /^usr\/share\/doc\/[^/]+\/copyright$/.test(path);
+  const isKept = (entry: UnpackedEntry) =>
+    !documentation.test(entry.path) || /^usr\/share\/doc\/[^/]+\/copyright$/.test(entry.path) || isCopyrightLink(entry);
   const left = entries.filter((entry) => !isKept(entry) && entry.type !== "directory");
   const bytes = left.reduce((sum, entry) => sum + (entry.type === "file" ? entry.data.length : 0), 0);
-  const kept = entries.filter((entry) => isKept(entry) || isCopyrightLink(entry));
-  return { kept, leftOut: { files: left.length, bytes } };
+  return { kept: entries.filter(isKept), leftOut: { files: left.length, bytes } };
 }
 
 /** `usr/share/doc/libfoo1 -> libfoo-common`: the copyright file is found through it. */

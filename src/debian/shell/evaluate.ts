@@ -1,4 +1,13 @@
-import type { AndOr, Command, List, Pipeline, Redirect, SimpleCommand, Word } from "./syntax.ts";
+import {
+  type AndOr,
+  type Command,
+  type List,
+  type Pipeline,
+  type Redirect,
+  ShellSyntaxError,
+  type SimpleCommand,
+  type Word,
+} from "./syntax.ts";
 
 /** A string, or undefined for one that only running the script would tell. */
 export type Value = string | undefined;
@@ -137,7 +146,7 @@ class Evaluator implements ShellState {
   }
 
   #command(command: Command, piped?: { value: Value }): Outcome {
-    if (++this.#steps > mostSteps) throw new Error("the script does not come to an end");
+    if (++this.#steps > mostSteps) throw new ShellSyntaxError("it does not come to an end", command.line);
     if (command.type === "simple") return this.#simple(command, piped);
     const outcome = this.#compound(command);
     return this.#redirected(command.redirects, outcome, command.line);
@@ -271,7 +280,7 @@ class Evaluator implements ShellState {
   }
 
   #callFunction(body: Command, args: Value[]): Outcome {
-    if (++this.#depth > mostDepth) throw new Error("the script calls itself without end");
+    if (++this.#depth > mostDepth) throw new ShellSyntaxError("it calls itself without end", body.line);
     const outer = this.#args;
     this.#args = args;
     try {

@@ -47,7 +47,7 @@ export type WordPart =
   /** What is not evaluated: arithmetic. */
   | { type: "unknown"; quoted: boolean };
 
-/** Thrown for scripts that are not in this grammar, with the line at which reading stopped. */
+/** Thrown for scripts that are not in this grammar, or have no end, with the line at which reading stopped. */
 export class ShellSyntaxError extends Error {
   readonly line: number;
 
