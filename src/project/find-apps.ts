@@ -181,6 +181,8 @@ class Search {
         const found = this.#kinds.ofExpression(file, { kind: "name", name });
         const origin = found && this.#kinds.moduleFile(file, module);
         if (!found || origin === undefined) continue;
+        // APIs import their Celery app to send tasks; only a worker's module offers it to be run.
+        if (found.kind === "celery" && !/worker|celery/.test(file)) continue;
         byName.set(name, {
           kind: found.kind,
           file,

@@ -1,3 +1,4 @@
+import { parseShell } from "./evidence/shell.ts";
 import type { ServiceEvidence } from "./project.ts";
 
 /** An app that some command or code names: `uvicorn app.main:app`, `celery -A app.worker`. */
@@ -12,10 +13,9 @@ export interface StartTarget {
 export function startTargets(services: readonly ServiceEvidence[]): StartTarget[] {
   return services.flatMap(({ role, command }) => {
     if (!command) return [];
+    const words = command.value[0] === "sh" ? (parseShell(command.value[2] ?? "")[0]?.words ?? []) : command.value;
     // A program of the project's own may be given the app too: `dispatch server start dispatch.main:app`.
-    return role === "api" || role === "other"
-      ? apiTarget(command.value, command.source)
-      : celeryTarget(command.value, command.source);
+    return role === "api" || role === "other" ? apiTarget(words, command.source) : celeryTarget(words, command.source);
   });
 }
 

@@ -180,7 +180,7 @@ describe("findApps", () => {
       "app/main.py",
       "",
     ],
-  ])("finds the import root of %s", (_, files, path, root) => {
+  ])("finds the import root of %s", (...[, files, path, root]) => {
     const source: Record<string, string> = { ...files };
     source[path] = `from fastapi import FastAPI\n${source[path]}\napp = FastAPI()\n`;
     expect(find(source).apps.find(({ file }) => file === path)?.importRoot).toBe(root);

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DockerIgnore, GitIgnores } from "../../src/project/ignore.ts";
 import { writeRepository } from "./write-repository.ts";

@@ -72,7 +72,7 @@ dev = ["pytest"]
       { "my_svc/__init__.py": '__version__: str = "3"' },
       "my_svc/__init__.py:1",
     ],
-  ])("finds a dynamic version by %s", async (_, pyproject, files, source) => {
+  ])("finds a dynamic version by %s", async (...[, pyproject, files, source]) => {
     expect((await read({ "pyproject.toml": pyproject, ...files })).version).toEqual({ value: "3", source });
   });
 

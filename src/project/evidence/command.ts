@@ -1,5 +1,5 @@
 import type { EvidenceNote, ServiceEvidence, Sourced } from "../project.ts";
-import { parseShell, type Lookup, type ShellCommand } from "./shell.ts";
+import { parseShell, shellQuote, type Lookup, type ShellCommand } from "./shell.ts";
 
 /** What a container or process runs, after wrappers and preparation are taken off. */
 export interface ReadCommand {
@@ -104,12 +104,10 @@ function choose(
       ? reads[0]
       : reads.findLast(({ command, read }) => command.words[0] === "exec" || isProgram(read.command.value)));
   if (!chosen) return undefined;
-  if (chosen.command.dynamic && chosen.read.command.value.some((word) => /\$/.test(word))) {
-    chosen.read.command.value = chosen.read.command.value.filter((word) => !/^\$[@*]$|^\$\{?\w+\}?$/.test(word));
-    chosen.read.notes.push({
-      what: "takes arguments from variables that are not known here",
-      source: place(chosen.command),
-    });
+  if (chosen.command.dynamic) {
+    const { value } = chosen.read.command;
+    if (chosen.read.role === "other" && value[0]?.startsWith("$")) return undefined;
+    chosen.read.command.value = withVariables(value);
   }
   for (const { command, read } of reads) {
     if (command === chosen.command) continue;
@@ -122,6 +120,19 @@ function choose(
     }
   }
   return { ...chosen.read, notes: [...state.notes, ...chosen.read.notes] };
+}
+
+/** Words with variables that only the container knows need a shell there. Arguments of the script itself are dropped. */
+function withVariables(words: string[]): string[] {
+  const known = words.filter((word) => !/^\$[@*]$/.test(word));
+  if (words[0] === "sh" || !known.some((word) => word.includes("$"))) return known;
+  const quoted = known.map((word) => {
+    if (!word.includes("$")) return shellQuote([word]);
+    // Platforms set PORT; without them the usual one serves.
+    const text = word.replaceAll(/\$(?:PORT\b|\{PORT\})/g, "${PORT:-8000}");
+    return /^\$\{?\w+\}?$/.test(text) || text.startsWith("$(") ? text : `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
+  });
+  return ["sh", "-c", `exec ${quoted.join(" ")}`];
 }
 
 /** `python main.py`, `python -m app`: a program of the repository's own. */

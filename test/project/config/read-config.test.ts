@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SheafError } from "../../../src/errors.ts";
 import { didYouMean } from "../../../src/project/config/did-you-mean.ts";

@@ -1,5 +1,5 @@
 import { DockerfileParser } from "dockerfile-ast";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { dockerWords, findStage, parseDockerfile, substitute } from "../../../src/project/evidence/dockerfile.ts";
 

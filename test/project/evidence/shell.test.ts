@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseShell, shellQuote } from "../../../src/project/evidence/shell.ts";
 
@@ -40,7 +40,7 @@ describe("parseShell", () => {
       fc.property(fc.array(piece, { minLength: 1, maxLength: 8 }), (pieces) => {
         const text = `w${pieces.join("")}`;
         const expected = shellSays(text);
-        fc.pre(expected !== undefined && !/\\$/.test(text));
+        fc.pre(expected !== undefined && !text.endsWith("\\"));
         expect(parseShell(`w0 ${text}`)[0]?.words).toEqual(["w0", ...(expected as string[])]);
       }),
       { numRuns: 150 },

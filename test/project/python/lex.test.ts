@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodePython } from "../../../src/project/python/decode.ts";
 import { scanPython } from "../../../src/project/python/facts.ts";
