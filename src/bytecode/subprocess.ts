@@ -53,7 +53,8 @@ function compileFrom(first: number, run: CompilerRun): Promise<number> {
   const child = spawn(run.python, ["-I", "-S", "-X", "utf8", "-c", compilerProgram], {
     stdio: ["pipe", "pipe", "pipe"],
     cwd: "/",
-    env: {},
+    // An interpreter that was never installed properly may find its library only through this.
+    env: pick(process.env, ["LD_LIBRARY_PATH"]),
   });
   return new Promise((resolve, reject) => {
     const reader = new FrameReader();
@@ -135,4 +136,8 @@ function cannotStart(python: string, reason: string): SheafError {
   return new SheafError("SHEAF_BYTECODE", `${python} can't be run to compile bytecode: ${reason}`, {
     hint: "bytecode = false builds without it, at the price of a slower start",
   });
+}
+
+function pick(environment: NodeJS.ProcessEnv, names: string[]): NodeJS.ProcessEnv {
+  return Object.fromEntries(names.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
 }

@@ -74,7 +74,8 @@ export async function chooseInterpreter(
   const machine = services.machine ?? thisMachine();
   const downloads = path.join(services.store.root, "python");
   const discovery = discoverInterpreters(machine, downloads);
-  const search: Search = { request, services, machine, downloads, tried: [...discovery.rejected] };
+  const rejected = discovery.rejected.map(({ what, whyNot }) => ({ what: shortPath(what, machine.home), whyNot }));
+  const search: Search = { request, services, machine, downloads, tried: rejected };
 
   const local = await fromThisMachine(discovery, search);
   if (local) return local;
@@ -123,7 +124,7 @@ async function fromThisMachine(discovery: Discovery, search: Search): Promise<In
   for (const other of fitting) {
     if (other !== best) search.tried.push({ what: describe(other, search.machine), whyNot: whySecond(other, best) });
   }
-  return chosen(best, search, fitting.length > 1 ? "the first choice of those that fit" : undefined);
+  return chosen(best, search);
 }
 
 async function reasonAgainst(candidate: Candidate, { request, services }: Search): Promise<string | undefined> {
@@ -174,10 +175,10 @@ function whySecond(other: Candidate, best: Candidate): string {
   return `${best.version} is nearer to what was asked for`;
 }
 
-function chosen(candidate: Candidate, search: Search, note?: string): InterpreterChoice {
+function chosen(candidate: Candidate, search: Search): InterpreterChoice {
   const { request, machine, tried } = search;
   const where = candidate.kind === "uv" ? "managed by uv on this machine" : "imported from this machine";
-  const reason = [`${where}: ${shortPath(candidate.prefix, machine.home)}`, demand(request), note];
+  const reason = [`${where}: ${shortPath(candidate.prefix, machine.home)}`, demand(request)];
   return {
     kind: candidate.kind,
     version: candidate.version,

@@ -203,6 +203,12 @@ async function debian(): Promise<{ version: string; suite: string }[]> {
   ];
 }
 
+it("names what was refused without the home directory", async () => {
+  pyenv("3.8.18");
+  const { tried } = await choose({}, { debian });
+  expect(tried).toContainEqual({ what: "~/.pyenv/versions/3.8.18/bin/python3.8", whyNot: "is older than Python 3.9" });
+});
+
 describe("Debian's own", () => {
   it("is taken when its version fits, from the base's suite first", async () => {
     expect(await choose({}, { debian })).toMatchObject({ kind: "debian", version: "3.11.2", suite: "bookworm" });

@@ -10,6 +10,7 @@ import type { InterpreterChoice } from "../../src/interpreter/choose.ts";
 import { collectInterpreter, interpreterKey, type Interpreter } from "../../src/interpreter/collect.ts";
 import { sha256 } from "../../src/store/store.ts";
 import { hostPythons, type HostPython } from "../bytecode/pythons.ts";
+import { fakeInstallation } from "./installations.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -160,6 +161,43 @@ describe.skipIf(!python)("collectInterpreter (needs a CPython on this machine)",
   it("names an installation that is gone", () => {
     expect(() => collectInterpreter({ ...choice, prefix: path.join(folder, "gone") })).toThrow(
       expect.objectContaining({ code: "SHEAF_INTERPRETER" }),
+    );
+  });
+});
+
+/** Any dynamic program that needs no libpython, as a relocatable build's executable does. */
+const someProgram = "/bin/true";
+
+describe.skipIf(!fs.existsSync(someProgram))("a relocatable build, as uv manages them (needs /bin/true)", () => {
+  const relocatable = () => {
+    const prefix = fakeInstallation(path.join(folder, "uv", "cpython-3.12.4-linux-x86_64-gnu"), { version: "3.12.4" });
+    const write = (name: string, content: string) => {
+      fs.mkdirSync(path.dirname(path.join(prefix, name)), { recursive: true });
+      fs.writeFileSync(path.join(prefix, name), content);
+    };
+    fs.copyFileSync(someProgram, path.join(prefix, "bin", "python3.12"));
+    write("lib/libpython3.12.so.1.0", "used by programs that embed Python alone");
+    write("lib/tcl8.6/init.tcl", "");
+    write("share/terminfo/x/xterm", "");
+    write("lib/python3.12/EXTERNALLY-MANAGED", "");
+    write("lib/python3.12/config-3.12-x86_64-linux-gnu/libpython3.12.a", "");
+    write(
+      "lib/python3.12/_sysconfigdata__linux_x86_64-linux-gnu.py",
+      "build_time_vars = {'prefix': '/install', 'INSTALL': '/usr/bin/install -c'}\n",
+    );
+    return collectInterpreter({ kind: "uv", version: "3.12.4", minor: "3.12", prefix, reason: "", tried: [] });
+  };
+
+  it("comes without the library that its executable doesn't use, Tcl, terminals and pip's marker", () => {
+    const names = relocatable().entries.map((entry) => entry.path);
+    expect(names).toContain("usr/local/bin/python3.12");
+    expect(names.filter((name) => /libpython|tcl|terminfo|EXTERNALLY|config-/.test(name))).toEqual([]);
+  });
+
+  it("has /usr/local for the prefix that it was built with", () => {
+    const data = relocatable().entries.find((entry) => entry.path.includes("_sysconfigdata"));
+    expect(Buffer.from(data?.type === "file" ? bytesOf(data) : []).toString()).toBe(
+      "build_time_vars = {'prefix': '/usr/local', 'INSTALL': '/usr/bin/install -c'}\n",
     );
   });
 });
