@@ -1,6 +1,6 @@
 import type { DebEffect } from "./effects.ts";
 import { UnknownStatement } from "./script-error.ts";
-import type { CommandCall, Outcome } from "./shell/evaluate.ts";
+import type { CommandCall, Outcome } from "./shell/host.ts";
 
 const withValue = new Set(
   (

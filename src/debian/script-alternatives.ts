@@ -1,6 +1,6 @@
 import type { DebEffect } from "./effects.ts";
 import { UnknownStatement } from "./script-error.ts";
-import type { CommandCall } from "./shell/evaluate.ts";
+import type { CommandCall } from "./shell/host.ts";
 
 /** update-alternatives(1) --install, with its slaves; all else of it changes nothing in a root without alternatives. */
 export function alternativesCommand({ args, line }: CommandCall): DebEffect[] {

@@ -1,26 +1,40 @@
 import type { DebEffect } from "./effects.ts";
+import {
+  compareToNothing,
+  done,
+  failed,
+  imagePath,
+  octal,
+  part,
+  printed,
+  readOptions,
+  unclear,
+} from "./script-arguments.ts";
+import { pureCommand } from "./script-pure.ts";
 import { accountCommand } from "./script-accounts.ts";
 import { pamEffects, sysusersEffects } from "./script-files.ts";
 import { alternativesCommand } from "./script-alternatives.ts";
 import { leftOutCommands, pureCommands, quietCommands, transientPaths } from "./script-commands.ts";
 import { UnknownStatement } from "./script-error.ts";
-import type { CommandCall, Outcome, ShellHost, ShellState, Status, Value } from "./shell/evaluate.ts";
+import type { CommandCall, Outcome, ShellHost, ShellState } from "./shell/host.ts";
+import type { Status, Value } from "./shell/values.ts";
 
 /** What a maintainer script may know of the root: the package itself, unpacked, and nothing else. */
 export interface PackageFacts {
   name: string;
   architecture: string;
-  /** Paths as in the image. */
+  /** Paths as in the image; the text of a link is its target. */
   entries: ReadonlyMap<string, { type: string; mode: number; text(): string }>;
   /** Defaults of the questions that the package asks by debconf. */
   answers: ReadonlyMap<string, string>;
 }
 
-type Handler = (call: CommandCall, shell: ShellState) => Outcome;
+/** Users and groups that may be there before any package asks for one. */
+const namesOfBase = new Set(
+  "root daemon bin sys adm tty disk lp mail man games shadow utmp staff users nogroup nobody www-data".split(" "),
+);
 
-const done: Outcome = { status: true, output: "" };
-const failed: Outcome = { status: false, output: "" };
-const unclear: Outcome = { status: undefined, output: undefined };
+type Handler = (call: CommandCall, shell: ShellState) => Outcome;
 
 /** Follows maintainer scripts and notes what they would do. */
 export class ScriptHost implements ShellHost {
@@ -87,7 +101,7 @@ export class ScriptHost implements ShellHost {
     if (handler) return handler(call, shell);
     if (name.startsWith("db_")) return this.#debconf(call, shell);
     if (quietCommands.has(name)) return printed(call, name);
-    if (pureCommands.has(name)) return this.#pure(call, name);
+    if (pureCommands.has(name)) return pureCommand(call, name, this);
     const reason = leftOutCommands.get(name);
     if (reason !== undefined) return this.#leaveOut(reason);
     if (/^python3(\.\d+)?$/.test(name) && call.args.some((arg) => arg?.endsWith("py_compile.py")))
@@ -197,32 +211,11 @@ export class ScriptHost implements ShellHost {
 
   #getent({ args }: CommandCall): Outcome {
     const [table, name] = args;
-    if (name === undefined) return unclear;
-    const ofBase = new Set([
-      "root",
-      "daemon",
-      "bin",
-      "sys",
-      "adm",
-      "tty",
-      "disk",
-      "lp",
-      "mail",
-      "shadow",
-      "utmp",
-      "staff",
-      "users",
-      "nogroup",
-      "nobody",
-      "www-data",
-      "man",
-      "games",
-    ]);
+    if (name === undefined || (table !== "passwd" && table !== "group")) return unclear;
     const made = this.effects.some(
       (effect) => (effect.kind === "user" || effect.kind === "group") && effect.name === name,
     );
-    if (table === "passwd" || table === "group") return ofBase.has(name) || made ? unclear : failed;
-    return unclear;
+    return made || namesOfBase.has(name) ? unclear : failed;
   }
 
   #statOverride({ args, line }: CommandCall): Outcome {
@@ -272,7 +265,7 @@ export class ScriptHost implements ShellHost {
     if (target === undefined || path === undefined)
       throw new UnknownStatement(line, "it makes a link whose name depends on the machine");
     const key = imagePath(path);
-    this.#made.set(key, { type: "symlink", text: "" });
+    this.#made.set(key, { type: "symlink", text: target });
     return transientPaths.test(path) ? done : this.#add({ kind: "symlink", path: key, target });
   }
 
@@ -289,6 +282,14 @@ export class ScriptHost implements ShellHost {
     const [from, to] = rest;
     if (to !== undefined && transientPaths.test(to)) return done;
     if (from !== undefined && this.test("e", from) === false) return failed;
+    if (
+      from !== undefined &&
+      to !== undefined &&
+      this.test("L", from) === true &&
+      args.some((arg) => /^-[a-zA-Z]*[adP]/.test(arg ?? ""))
+    ) {
+      return this.#link({ name: "ln", args: [this.#textOf(from), to], input: "", line });
+    }
     const text = from !== undefined && this.test("f", from) === true ? this.#textOf(from) : undefined;
     if (rest.length !== 2 || from === undefined || to === undefined || text === undefined) {
       throw new UnknownStatement(line, `it copies ${from ?? "a file"}, which depends on the machine`);
@@ -314,7 +315,7 @@ export class ScriptHost implements ShellHost {
     throw new UnknownStatement(line, `it moves ${from ?? "a file"}`);
   }
 
-  #change({ args, line }: CommandCall, what: "mode" | "owner" | "group"): Outcome {
+  #change({ args }: CommandCall, what: "mode" | "owner" | "group"): Outcome {
     const { rest, options } = readOptions(args, ["--reference"]);
     const [value, ...paths] = rest;
     if (value === undefined || options.has("--reference")) {
@@ -323,7 +324,7 @@ export class ScriptHost implements ShellHost {
     const [owner, group] = value.split(/[:.]/);
     const mode = octal(value);
     for (const path of paths) {
-      if (path === undefined) throw new UnknownStatement(line, "it changes a file whose name depends on the machine");
+      if (path === undefined) return this.#leaveOut("modes and owners of files that depend on the machine");
       if (what === "mode" && mode !== undefined) this.#setAttributes(path, { mode });
       else if (what === "mode") this.#leaveOut(`mode ${value} of ${path}`);
       else
@@ -386,108 +387,10 @@ export class ScriptHost implements ShellHost {
     return { status: true, output: input };
   }
 
-  #pure(call: CommandCall, name: string): Outcome {
-    const { args, input, line } = call;
-    const changes =
-      name === "find" ? /^-(delete|exec|execdir|ok)$/ : name === "sed" ? /^(-[a-zA-Z]*i.*|--in-place.*)$/ : undefined;
-    if (changes && args.some((arg) => arg !== undefined && changes.test(arg)) && !args.includes("-empty")) {
-      const paths = args.filter((arg) => arg?.startsWith("/") && !/^\/\^|[\\$*]/.test(arg));
-      const isThere = paths.some(
-        (path) => path === undefined || (!transientPaths.test(path) && this.test("e", path) !== false),
-      );
-      if (isThere || paths.length === 0) throw new UnknownStatement(line, `${name} changes ${paths[0] ?? "files"}`);
-      return failed;
-    }
-    if (name === "xargs" && args.length > 0) {
-      const inner = args.find((arg) => arg === undefined || !arg.startsWith("-"));
-      const isHarmless = inner !== undefined && (pureCommands.has(inner) || quietCommands.has(inner) || inner === "rm");
-      if (!isHarmless && input !== "") throw new UnknownStatement(line, `xargs runs ${inner ?? "a command"}`);
-    }
-    if (name === "env") throw new UnknownStatement(line, "env runs a command");
-    if (name === "cat" && args.length === 0) return { status: true, output: input };
-    if (name === "mktemp" || name === "tempfile") return { status: true, output: "/tmp/file" };
-    if (/^([ef]?grep|ls|cmp|readlink|find)$/.test(name) && this.#readsNothing(args)) return failed;
-    const isFilter =
-      /^([ef]?grep|sed|awk|tr|cut|sort|uniq|tail|head)$/.test(name) &&
-      !args.some((arg) => arg === undefined || (arg.startsWith("/") && this.test("e", arg) !== false));
-    if (isFilter && input === "") return /grep$/.test(name) ? failed : { status: true, output: "" };
-    return unclear;
-  }
-
-  #readsNothing(args: Value[]): boolean {
-    const files = args.filter((arg) => arg?.startsWith("/"));
-    return files.length > 0 && files.every((file) => file !== undefined && this.test("e", file) === false);
-  }
-
   #makeFile(path: string, text: string, mode: number): void {
     if (transientPaths.test(path)) return;
     const key = imagePath(path);
     this.#made.set(key, { type: "file", text });
     this.effects.push({ kind: "file", path: key, text, mode });
   }
-}
-
-/** `$2` is empty when there was no version before: older than all others for `lt`, unlike for `lt-nl` (dpkg(1)). */
-function compareToNothing([, a, operator = "", b]: Value[]): Outcome {
-  if (a === undefined || b === undefined) return unclear;
-  if (a !== "" && b !== "") return unclear;
-  if (operator.endsWith("-nl")) return failed;
-  if (a === b) return { status: /^(le|eq|ge)/.test(operator), output: "" };
-  return { status: (a === "") === /^(lt|le|<|<<|<=|ne)/.test(operator), output: "" };
-}
-
-function part(args: Value[], pick: (path: string) => string): Outcome {
-  const [path] = args;
-  return { status: true, output: path === undefined ? undefined : pick(path) };
-}
-
-function printed({ args }: CommandCall, name: string): Outcome {
-  if (name === "echo") {
-    const words = args[0] === "-n" || args[0] === "-e" ? args.slice(1) : args;
-    return {
-      status: true,
-      output: words.includes(undefined) ? undefined : `${words.join(" ")}${args[0] === "-n" ? "" : "\n"}`,
-    };
-  }
-  if (name !== "printf") return done;
-  const [format] = args;
-  return {
-    status: true,
-    output: args.length === 1 && format !== undefined && !/[%\\]/.test(format) ? format : undefined,
-  };
-}
-
-function readOptions(args: Value[], withValue: string[]): { options: Map<string, string>; rest: Value[] } {
-  const options = new Map<string, string>();
-  const rest: Value[] = [];
-  for (let at = 0; at < args.length; at++) {
-    const arg = args[at];
-    if (arg === "--") {
-      rest.push(...args.slice(at + 1));
-      break;
-    }
-    if (arg === undefined || !/^-./.test(arg)) {
-      rest.push(arg);
-      continue;
-    }
-    const [key = "", value] = arg.startsWith("--") ? arg.split(/=(.*)/s) : [arg];
-    const short = /^-[a-zA-Z]$/.test(key)
-      ? key
-      : (withValue.find((name) => /^-[a-zA-Z]$/.test(name) && key.startsWith(name)) ?? key);
-    if (value !== undefined) options.set(key, value);
-    else if (short !== key) options.set(short, key.slice(2));
-    else options.set(key, withValue.includes(key) ? (args[++at] ?? "") : "");
-  }
-  return { options, rest };
-}
-
-function octal(text: string | undefined): number | undefined {
-  return text !== undefined && /^0?[0-7]{3,4}$/.test(text) ? Number.parseInt(text, 8) : undefined;
-}
-
-/** `/lib/foo/` → `usr/lib/foo` */
-function imagePath(path: string): string {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  const clean = parts.join("/");
-  return /^(bin|sbin|lib|lib32|lib64|libx32)(\/|$)/.test(clean) ? `usr/${clean}` : clean;
 }

@@ -124,6 +124,7 @@ const answersOfConfigScripts = [
 ] as const;
 
 function textOf(entry: Entry): string {
+  if (entry.type === "symlink") return entry.target;
   return entry.type === "file" && entry.content.kind === "bytes"
     ? Buffer.from(entry.content.bytes).toString("utf8")
     : "";

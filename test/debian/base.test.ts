@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import {
@@ -15,6 +15,7 @@ import {
 } from "../../src/debian/base.ts";
 import { compareLibraryNames } from "../../src/debian/ld-so-cache.ts";
 import { cacheLibraries } from "../../src/debian/libraries.ts";
+import type { DebEffect } from "../../src/debian/effects.ts";
 import type { SheafError } from "../../src/errors.ts";
 import type { Entry } from "../../src/filesystem/entry.ts";
 import { hasTool } from "./builders.ts";
@@ -117,15 +118,14 @@ describe("systemEntries", () => {
   });
 
   it("links the alternative with the highest priority, and slaves whose file is there", () => {
-    const choice = (path: string, priority: number) =>
-      ({
-        kind: "alternative",
-        name: "libblas.so.3-x86_64-linux-gnu",
-        link: "/usr/lib/x86_64-linux-gnu/libblas.so.3",
-        path,
-        priority,
-        slaves: [{ name: "man", link: "/usr/share/man/x", path: "/usr/share/man/y" }],
-      }) as const;
+    const choice = (path: string, priority: number): DebEffect => ({
+      kind: "alternative",
+      name: "libblas.so.3-x86_64-linux-gnu",
+      link: "/usr/lib/x86_64-linux-gnu/libblas.so.3",
+      path,
+      priority,
+      slaves: [{ name: "man", link: "/usr/share/man/x", path: "/usr/share/man/y" }],
+    });
     const [reference, openblas] = ["blas", "openblas-pthread"].map(
       (name) => `usr/lib/x86_64-linux-gnu/${name}/libblas.so.3`,
     );

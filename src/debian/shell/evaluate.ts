@@ -8,45 +8,9 @@ import {
   type SimpleCommand,
   type Word,
 } from "./syntax.ts";
-
-/** A string, or undefined for one that only running the script would tell. */
-export type Value = string | undefined;
-
-/** Whether a command succeeds; undefined when that is not known. */
-export type Status = boolean | undefined;
-
-/** What running one command comes to. */
-export interface Outcome {
-  status: Status;
-  /** What it prints, when somebody reads it; undefined when that is not known. */
-  output: Value;
-}
-
-export interface CommandCall {
-  /** Name without its folder, and arguments. */
-  name: string;
-  args: Value[];
-  /** What it reads from a here-document. */
-  input: Value;
-  /** Its line in the script. */
-  line: number;
-}
-
-/** The world around a script. Everything that a script may do is one of these. */
-export interface ShellHost {
-  /** @throws for commands that are not known, and known ones with arguments that are not */
-  run(call: CommandCall, shell: ShellState): Outcome;
-  /** A file is written: `>` or `>>`. `text` is undefined when it is not known. */
-  write(target: { path: Value; append: boolean; text: Value; line: number }): void;
-  /** `-e FILE` and its like; `kind` is the letter. */
-  test(kind: string, path: string): Status;
-  /** Absolute paths that match, sorted. */
-  list(pattern: RegExp): string[];
-}
-
-export interface ShellState {
-  variables: Map<string, Value>;
-}
+import type { Outcome, ShellHost, ShellState } from "./host.ts";
+import { evaluateTest } from "./test-expression.ts";
+import { append, escape, globSource, joined, type Status, trim, type Value } from "./values.ts";
 
 class Leave extends Error {
   readonly kind: "exit" | "return" | "loop";
@@ -250,9 +214,9 @@ class Evaluator implements ShellState {
       case "continue":
         throw new Leave("loop", true);
       case "[":
-        return { status: this.#test(args.at(-1) === "]" ? args.slice(0, -1) : args), output: "" };
+        return { status: evaluateTest(args.at(-1) === "]" ? args.slice(0, -1) : args, this.#host), output: "" };
       case "test":
-        return { status: this.#test(args), output: "" };
+        return { status: evaluateTest(args, this.#host), output: "" };
       case "shift":
         this.#args = this.#args.slice(Number(args[0] ?? 1));
         return { status: true, output: "" };
@@ -337,45 +301,6 @@ class Evaluator implements ShellState {
       }
       throw error;
     }
-  }
-
-  /** test(1) with one to four arguments, `!`, -a and -o. */
-  #test(args: Value[]): Status {
-    for (const [operator, isOr] of [
-      ["-o", true],
-      ["-a", false],
-    ] as const) {
-      const at = args.indexOf(operator, 1);
-      if (at <= 0 || at === args.length - 1) continue;
-      const left = this.#test(args.slice(0, at));
-      const right = this.#test(args.slice(at + 1));
-      if (left === isOr || right === isOr) return isOr;
-      return left === undefined || right === undefined ? undefined : !isOr;
-    }
-    const [a, b, c] = args;
-    if (args.length > 1 && a === "!") return negate(this.#test(args.slice(1)));
-    if (args.length === 0) return false;
-    if (args.length === 1) return a === undefined ? undefined : a !== "";
-    if (args.length === 2) {
-      if (b === undefined) return undefined;
-      if (a === "-n") return b !== "";
-      if (a === "-z") return b === "";
-      return a && /^-[a-zA-Z]$/.test(a) ? this.#host.test(a.slice(1), b) : undefined;
-    }
-    if (args.length !== 3 || a === undefined || c === undefined) return undefined;
-    if (b === "=" || b === "==") return a === c;
-    if (b === "!=") return a !== c;
-    const order = Number(a) - Number(c);
-    if (Number.isNaN(order)) return undefined;
-    const numeric: Record<string, boolean> = {
-      "-eq": order === 0,
-      "-ne": order !== 0,
-      "-lt": order < 0,
-      "-le": order <= 0,
-      "-gt": order > 0,
-      "-ge": order >= 0,
-    };
-    return numeric[b ?? ""];
   }
 
   #matches(pattern: Word, subject: Value): Status {
@@ -474,37 +399,4 @@ const unknown: Outcome = { status: undefined, output: undefined };
 
 function statusOf(code: Value): Status {
   return code === undefined || !/^\d+$/.test(code) ? undefined : Number(code) === 0;
-}
-
-function negate(status: Status): Status {
-  return status === undefined ? undefined : !status;
-}
-
-function joined(values: Value[]): Value {
-  return values.includes(undefined) ? undefined : values.join("");
-}
-
-function append(before: Value, value: Value): Value {
-  return before === undefined || value === undefined ? undefined : before + value;
-}
-
-function escape(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
-}
-
-function globSource(glob: string): string {
-  return escape(glob).replace(/\\\*/g, "[^]*").replace(/\\\?/g, "[^]");
-}
-
-/** `${name%pattern}` and its like, for patterns of plain text and `*`. */
-function trim(value: Value, operator: string, pattern: Value): Value {
-  if (value === undefined || pattern === undefined || !/^(#|##|%|%%)$/.test(operator)) return undefined;
-  const source = globSource(pattern);
-  const lengths = Array.from({ length: value.length + 1 }, (_, length) => length);
-  const isPrefix = operator.startsWith("#");
-  const part = (length: number) => (isPrefix ? value.slice(0, length) : value.slice(value.length - length));
-  const order = operator.length === 2 ? lengths.toReversed() : lengths;
-  const found = order.find((length) => new RegExp(`^(?:${source})$`).test(part(length)));
-  if (found === undefined) return value;
-  return isPrefix ? value.slice(found) : value.slice(0, value.length - found);
 }

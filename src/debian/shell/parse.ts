@@ -1,3 +1,4 @@
+import { joinLines } from "./join-lines.ts";
 import { readBraceParameter, type WordReader } from "./parse-word.ts";
 import {
   type AndOr,
@@ -15,24 +16,10 @@ import {
  * @throws ShellSyntaxError
  */
 export function parseShell(text: string): List {
-  // A joined line keeps a mark in the newline's place, so that lines can be counted. Comments are not joined.
-  const joined = text.replaceAll("\\\n", (match, at: number) =>
-    isEscaped(text, at) || isComment(text, at) ? match : " \u0000",
-  );
-  const parser = new Parser(joined);
+  const parser = new Parser(joinLines(text));
   const list = parser.list([]);
   parser.expectEnd();
   return list;
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let slashes = 0;
-  while (text[at - 1 - slashes] === "\\") slashes++;
-  return slashes % 2 === 1;
-}
-
-function isComment(text: string, at: number): boolean {
-  return /^[ \t]*#/.test(text.slice(text.lastIndexOf("\n", at - 1) + 1, at));
 }
 
 const reserved = new Set(["then", "else", "elif", "fi", "do", "done", "esac", "}", ";;", ")"]);
@@ -76,7 +63,7 @@ class Parser implements WordReader {
 
   next(): string {
     const char = this.#text[this.#at++] ?? "";
-    if (char === "\n" || char === "\u0000") this.#line++;
+    if (char === "\n" || char === "\uE000") this.#line++;
     return char;
   }
 
@@ -224,16 +211,16 @@ class Parser implements WordReader {
         command.words.length === 0 && /^([A-Za-z_][A-Za-z0-9_]*)=/.exec(this.#text.slice(this.#at, this.#at + 100));
       if (assignment && assignment[1]) {
         this.#at += assignment[0].length;
-        const isEmpty = /^[\s;&|()\u0000]?$/.test(this.peek());
+        const isEmpty = /^[\s;&|()\uE000]?$/.test(this.peek());
         command.assignments.push({ name: assignment[1], value: isEmpty ? [] : this.#word() });
         continue;
       }
       command.words.push(this.#word());
     }
-    const only = command.words[0]?.[0];
     if (command.words.length === 0 && command.assignments.length === 0 && command.redirects.length === 0) {
       throw this.fail(`${JSON.stringify(this.peek())} is not expected here`);
     }
+    const [only] = command.words[0] ?? [];
     if (only?.type === "text" && !only.quoted && reserved.has(only.text))
       throw this.fail(`${only.text} is not expected here`);
     return command;
@@ -277,7 +264,7 @@ class Parser implements WordReader {
 
   #word(): Word {
     const word: Word = [];
-    while (!/^[\s;&|<>()\u0000]?$/.test(this.peek())) this.#part(word);
+    while (!/^[\s;&|<>()\uE000]?$/.test(this.peek())) this.#part(word);
     if (word.length === 0) throw this.fail(`${JSON.stringify(this.peek())} is not expected here`);
     return word;
   }
@@ -304,7 +291,7 @@ class Parser implements WordReader {
       if (this.#at >= this.#text.length) throw this.fail("a quote has no end");
       const char = this.next();
       if (char === '"') break;
-      if (char === "\u0000") text = text.replace(/ $/, "");
+      if (char === "\uE000") text = text.replace(/ $/, "");
       else if (char === "\\" && /[$`"\\]/.test(this.peek())) text += this.next();
       else if (char === "$" || char === "`") {
         flush();
@@ -361,13 +348,13 @@ class Parser implements WordReader {
   }
 
   #skipBlanks(): void {
-    while (/^[ \t\u0000]$/.test(this.peek())) this.next();
+    while (/^[ \t\uE000]$/.test(this.peek())) this.next();
     if (this.peek() === "#" && this.#atWordStart())
-      while (this.#at < this.#text.length && !/[\n\u0000]/.test(this.peek())) this.#at++;
+      while (this.#at < this.#text.length && !/[\n\uE000]/.test(this.peek())) this.#at++;
   }
 
   #atWordStart(): boolean {
-    return this.#at === 0 || /[\s;&|()\u0000]/.test(this.#text[this.#at - 1] ?? "");
+    return this.#at === 0 || /[\s;&|()\uE000]/.test(this.#text[this.#at - 1] ?? "");
   }
 
   #skipSeparators(withSemicolons = true): void {
@@ -388,7 +375,7 @@ class Parser implements WordReader {
 
   #peekWord(word: string): boolean {
     if (!this.#text.startsWith(word, this.#at)) return false;
-    return word === ")" || word === ";;" || /^[\s;&|()<>\u0000]?$/.test(this.peek(word.length));
+    return word === ")" || word === ";;" || /^[\s;&|()<>\uE000]?$/.test(this.peek(word.length));
   }
 
   #takeWord(word: string): boolean {
