@@ -156,12 +156,27 @@ export function uvPlatform(target: Target): string {
 
 class UvFailure extends Error {}
 
-async function execUv(uv: Uv, call: { context: ReadContext; parameters: string[] }): Promise<string> {
-  const { context } = call;
+async function execUv(uv: Uv, call: UvCall): Promise<string> {
+  try {
+    // Any Python at hand will do, because the target is told: fetching just the right one would take longer than resolving.
+    const parameters = [...call.parameters, "--python", "python3"];
+    return await execUvWith(uv, { ...call, parameters }, { UV_PYTHON_DOWNLOADS: "never" });
+  } catch (error) {
+    if (error instanceof UvFailure && /no interpreter found/i.test(error.message)) return execUvWith(uv, call, {});
+    throw error;
+  }
+}
+
+interface UvCall {
+  context: ReadContext;
+  parameters: string[];
+}
+
+async function execUvWith(uv: Uv, call: UvCall, environment: NodeJS.ProcessEnv): Promise<string> {
   try {
     const { stdout } = await run(uv.command, call.parameters, {
-      cwd: context.inputs.root,
-      env: { ...process.env, ...uvEnvironment(context.settings) },
+      cwd: call.context.inputs.root,
+      env: { ...process.env, ...uvEnvironment(call.context.settings), ...environment },
       timeout: 300_000,
       maxBuffer: 64 * 1024 * 1024,
     });
@@ -205,7 +220,9 @@ function translate(error: unknown, job: UvJob): unknown {
     `uv can't resolve ${job.inputs.join(", ")} for Python ${job.request.target.python}`,
     {
       details: lines.slice(0, 12).map((line): [string, string] => ["uv says", line]),
-      hint: "mend the requirement that uv names",
+      hint: /no interpreter found/i.test(error.message)
+        ? "uv needs some Python 3 on this machine, of any version: install one"
+        : "mend the requirement that uv names",
       cause: error,
     },
   );

@@ -1,5 +1,13 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as fc from "fast-check";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
+import { SheafError } from "../../src/errors.ts";
+import { emptySettings } from "../../src/resolve/index-config.ts";
+import { Inputs } from "../../src/resolve/inputs.ts";
+import { readPins } from "../../src/resolve/read-pins.ts";
 import type { Resolution } from "../../src/resolve/resolution.ts";
 import { failure, hashOf, type LocalIndex, makeBench, makeProject, serveIndex, shown, target } from "./support.ts";
 
@@ -299,6 +307,49 @@ describe.each([
     expect(error.code).toBe("SHEAF_SOURCE");
     expect(shown(error)).toContain("https://example.test/deep.git");
     expect(shown(error)).not.toContain("tok3n");
+  });
+});
+
+describe("damaged locks", () => {
+  const damaged: [file: string, text: string, beside: Record<string, string>][] = [
+    ["uv.lock", uvLock, { "pyproject.toml": pyproject }],
+    ["pylock.toml", pylock, { "pyproject.toml": pyproject }],
+    ["poetry.lock", poetryLock, { "pyproject.toml": pyproject }],
+    ["pdm.lock", pdmLock, { "pyproject.toml": pyproject }],
+    ["Pipfile.lock", pipfileLock("http://127.0.0.1:9"), { Pipfile: "[packages]\n" }],
+  ];
+
+  it.each(damaged)("%s is read or refused in words, whatever is cut or swapped", async (...row) => {
+    const [file, text, beside] = row;
+    const project = makeProject({ [file]: text, ...beside });
+    const { services } = makeBench({ offline: true });
+    const context = { services, inputs: new Inputs(project.root), settings: emptySettings() };
+    const request = { project, target, extras: ["ml"], groups: ["dev"] };
+    const piece = fc.constantFrom(
+      "",
+      '"',
+      "[",
+      "{}",
+      "= 1",
+      "\n[[package]]\n",
+      "'",
+      "null",
+      "..",
+      "\\",
+      "sha256:",
+      "@",
+      ">=",
+    );
+    const cut = fc.tuple(fc.nat(text.length), fc.nat(40), piece);
+    await fc.assert(
+      fc.asyncProperty(fc.array(cut, { minLength: 1, maxLength: 3 }), async (cuts) => {
+        const mutated = cuts.reduce((now, [at, length, put]) => now.slice(0, at) + put + now.slice(at + length), text);
+        fs.writeFileSync(path.join(project.root, file), mutated);
+        const result = await readPins(request, context).catch((error: unknown) => error);
+        if (result instanceof Error) expect(result).toBeInstanceOf(SheafError);
+      }),
+      { numRuns: 300 },
+    );
   });
 });
 
