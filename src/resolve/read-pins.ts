@@ -93,7 +93,7 @@ async function readSource(
     groups: request.groups,
   };
   const reading = await readLock(source.kind, text, lock);
-  return plain(reading);
+  return plain(reading.locked ? reading : { ...reading, warnings: [...reading.warnings, noHashes([source.file])] });
 }
 
 async function readLock(
@@ -170,7 +170,7 @@ function ignoredSelection(request: ResolveRequest): string[] {
 }
 
 function noHashes(files: string[]): string {
-  return `${files.join(", ")} ${files.length > 1 ? "pin" : "pins"} versions without hashes: nothing proves that the files stay the same (uv pip compile --generate-hashes)`;
+  return `${files.join(", ")} ${files.length > 1 ? "pin" : "pins"} versions without hashes: nothing proves that the files stay the same`;
 }
 
 function requirementsSettings(set: RequirementsSet, root: string): IndexSettings {

@@ -202,6 +202,12 @@ ${pdmPackage("numeric", "1.9", "marker = \"python_version < '3.11'\"\n")}
 ${pdmPackage("numeric", "2.4", "marker = \"python_version >= '3.11'\"\n")}
 ${pdmPackage("imaging", "11.0")}${pdmPackage("tester", "8.1")}${pdmPackage("backport", "1.0")}${pdmPackage("winonly", "1.0")}${pdmPackage("deep", "3.0")}`;
 
+/** Before lock version 4.3 the files stood in a table of their own. */
+const pdmOldLock = `${pdmLock.replace(/^files = .*\n/gm, "")}
+[metadata.files]
+${releases.map(([name, version]) => `"${name} ${version}" = [{file = "${wheel(name, version)}", hash = "sha256:${hashOf(wheel(name, version))}"}]`).join("\n")}
+`;
+
 const pipfileEntry = (name: string, version: string, markers?: string) => ({
   hashes: [`sha256:${hashOf(wheel(name, version))}`],
   version: `==${version}`,
@@ -242,6 +248,7 @@ describe.each([
   ["poetry.lock of Poetry 2", "poetry.lock", poetryLock, pyproject],
   ["poetry.lock of Poetry 1", "poetry.lock", poetryOldLock, poetryOldProject],
   ["pdm.lock", "pdm.lock", pdmLock, pyproject],
+  ["pdm.lock before 4.3", "pdm.lock", pdmOldLock, pyproject],
 ])("%s", (...row) => {
   const [, file, lock, project_] = row;
   const project = () => makeProject({ [file]: lock, "pyproject.toml": project_ });

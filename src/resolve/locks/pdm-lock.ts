@@ -66,11 +66,14 @@ class PdmWalk {
   readonly environment: MarkerEnvironment;
   readonly #context: LockContext;
   readonly #packages = new Map<string, Package[]>();
+  /** Where locks before version 4.3 keep the files: by `name version`. */
+  readonly #oldFiles: TomlTable;
   readonly #visited = new Map<Package, Set<string>>();
 
   constructor(lock: TomlTable, context: LockContext) {
     this.#context = context;
     this.environment = markerEnvironment(context.target);
+    this.#oldFiles = table(table(lock["metadata"])["files"]);
     for (const item of tables(lock["package"])) {
       const name = normalizeName(text(item["name"]) ?? "");
       const extras = texts(item["extras"]).map(normalizeName);
@@ -158,7 +161,9 @@ class PdmWalk {
     return {
       name: item.name,
       version: item.version ?? "0",
-      files: tables(item.table["files"]).map((file) => this.#file(file, item)),
+      files: tables(item.table["files"] ?? this.#oldFiles[`${text(item.table["name"])} ${item.version}`]).map((file) =>
+        this.#file(file, item),
+      ),
       hashes: [],
       ...((item.table["url"] !== undefined || item.table["path"] !== undefined) && { direct: true }),
       source: this.#context.file,
