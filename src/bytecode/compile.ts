@@ -45,15 +45,10 @@ export async function compileBytecode(request: BytecodeRequest): Promise<(Uint8A
 
 function checkInterpreter(facts: InterpreterFacts, { python, minor }: BytecodeRequest): void {
   const is = `3.${facts.minor}`;
-  if (!facts.isCPython) throw unfit(python, "isn't CPython");
   if (minor !== undefined && minor !== is) throw unfit(python, `is Python ${is}, the image has ${minor}`);
-  if (!knowsMarshal(facts.minor)) throw unfit(python, `is Python ${is}, whose bytecode Sheaf doesn't know`);
   const expected = magicNumber(is);
-  if (facts.magic !== expected) {
-    throw unfit(
-      python,
-      `writes bytecode ${facts.magic}, releases of Python ${is} read ${expected}: is it a pre-release?`,
-    );
+  if (expected === undefined ? !facts.isRelease : facts.magic !== expected) {
+    throw unfit(python, `writes bytecode ${facts.magic}, which no final release of CPython ${is} reads`);
   }
 }
 
@@ -64,8 +59,19 @@ function unfit(python: string, reason: string): SheafError {
 }
 
 /** Flags 1: hash-based, the source is never checked. */
-function pycOf({ stream, sourceHash }: Compiled, { magic, minor }: InterpreterFacts): Uint8Array {
-  return Buffer.concat([magicBytes(magic), Uint8Array.of(1, 0, 0, 0), sourceHash, canonicalMarshal(stream, minor)]);
+function pycOf({ stream, sourceHash }: Compiled, { magic, minor }: InterpreterFacts): Uint8Array | undefined {
+  const canonical = canonicalOf(stream, minor);
+  return canonical && Buffer.concat([magicBytes(magic), Uint8Array.of(1, 0, 0, 0), sourceHash, canonical]);
+}
+
+/** What a minor newer than this program writes may differ: better no bytecode than bytes that vary. */
+function canonicalOf(stream: Uint8Array, minor: number): Uint8Array | undefined {
+  if (knowsMarshal(minor)) return canonicalMarshal(stream, minor);
+  try {
+    return canonicalMarshal(stream, minor);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Positions of the modules for each process, about the same number of source bytes each. */

@@ -1,7 +1,7 @@
 /**
  * The program that host interpreters run. Frames come in as (path length, source length, path, source) and go out as
  * (length, siphash of the source, marshal stream), or length -1 for what doesn't compile; integers are little-endian
- * 32 bit. The first answer names the interpreter: implementation, minor, magic number.
+ * 32 bit. The first answer names the interpreter: whether it is a final release of CPython, minor, magic number.
  */
 export const compilerProgram = `
 import sys, marshal, warnings
@@ -12,7 +12,8 @@ take, give = sys.stdin.buffer.read, sys.stdout.buffer
 number = lambda data: int.from_bytes(data, "little")
 pack = lambda value: value.to_bytes(4, "little", signed=True)
 raw = number(MAGIC_NUMBER)
-give.write(pack(sys.implementation.name == "cpython") + pack(sys.version_info[1]) + MAGIC_NUMBER)
+is_release = sys.implementation.name == "cpython" and sys.version_info[3] == "final"
+give.write(pack(is_release) + pack(sys.version_info[1]) + MAGIC_NUMBER)
 give.flush()
 while True:
     head = take(8)

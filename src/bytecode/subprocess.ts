@@ -18,7 +18,8 @@ export interface Compiled {
 }
 
 export interface InterpreterFacts {
-  isCPython: boolean;
+  /** A final release of CPython, whose magic number stays. */
+  isRelease: boolean;
   minor: number;
   magic: number;
 }
@@ -118,7 +119,7 @@ function sendModules(child: ChildProcessWithoutNullStreams, modules: Module[]): 
 function readFacts(reader: FrameReader): InterpreterFacts | undefined {
   const bytes = reader.take(12);
   if (!bytes) return undefined;
-  return { isCPython: bytes.readInt32LE(0) === 1, minor: bytes.readInt32LE(4), magic: bytes.readUInt16LE(8) };
+  return { isRelease: bytes.readInt32LE(0) === 1, minor: bytes.readInt32LE(4), magic: bytes.readUInt16LE(8) };
 }
 
 function readAnswer(reader: FrameReader): { compiled: Compiled | undefined } | undefined {

@@ -10,7 +10,7 @@ export function comparePreference(a: string, b: string): number {
 }
 
 /** The minors that may be downloaded, best first. */
-export const downloadableMinors: readonly string[] = ["3.13", "3.12", "3.11", "3.14", "3.10", "3.9"];
+export const downloadableMinors: readonly string[] = ["3.13", "3.12", "3.11", "3.14", "3.15", "3.10", "3.9"];
 
 /** `3.12` of `3.12.4` or `3.12`. */
 export function minorOf(version: string): string {
