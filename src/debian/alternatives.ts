@@ -1,6 +1,6 @@
 import type { SymlinkEntry } from "../filesystem/entry.ts";
 import type { DebEffect } from "./effects.ts";
-import { mergedPath } from "./unpack.ts";
+import { imagePath } from "./script-arguments.ts";
 
 type Alternative = Extract<DebEffect, { kind: "alternative" }>;
 
@@ -26,8 +26,4 @@ export function alternativeLinks(effects: DebEffect[], taken: ReadonlySet<string
     }
   }
   return [...links].map(([path, target]) => ({ type: "symlink", path, target, mode: 0o777, uid: 0, gid: 0 }));
-}
-
-function imagePath(absolute: string): string {
-  return mergedPath(absolute.replace(/^\/+/, ""));
 }

@@ -72,6 +72,8 @@ export async function openDebianArchive(options: DebianArchiveOptions): Promise<
 interface IndexPart {
   digest: Digest;
   uri: string;
+  /** When it was made a moment ago. */
+  bytes?: Uint8Array;
 }
 
 class SignedArchive implements DebianArchive {
@@ -166,8 +168,7 @@ class SignedArchive implements DebianArchive {
 
   #open(): PackageLookup {
     this.#lookup ??= openIndexes(
-      this.#parts.map(({ digest, uri }) => {
-        const bytes = this.#options.store.readBlob(digest);
+      this.#parts.map(({ digest, uri, bytes = this.#options.store.readBlob(digest) }) => {
         if (bytes) return { bytes, uri };
         throw new SheafError("SHEAF_STORE", `the package index ${digest} was damaged in the cache and is removed`, {
           hint: "run the command again: the index is fetched anew",
@@ -207,9 +208,10 @@ function packageIndexes(suite: Suite, options: DebianArchiveOptions): Promise<In
     const blob = await download({ suite, name, sha256, size: size ?? 0, label }, options);
     const bytes = options.store.readBlob(blob);
     if (!bytes) throw new SheafError("SHEAF_STORE", `${name} vanished from the cache while it was read`);
-    const digest = options.store.putBlob(compactIndex(await unpack(name, bytes)));
+    const index = compactIndex(await unpack(name, bytes));
+    const digest = options.store.putBlob(index);
     options.store.writeRecord("debian-index", key, digest);
-    return { digest, uri: suite.source.uri };
+    return { digest, uri: suite.source.uri, bytes: index };
   });
 }
 

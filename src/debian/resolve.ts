@@ -101,7 +101,9 @@ class Resolver {
 
   /** Returns the package that has to be followed now, if the clause added one. */
   #satisfy(clause: Relation[], by: DebPackage): DebPackage | undefined {
-    if (clause.some((relation) => this.#options.withoutNames?.has(relation.name))) return undefined;
+    // dpkg-dev does need dpkg: what is built on a tool calls it when it runs.
+    const isLeftOut = ({ name }: Relation) => this.#options.withoutNames?.has(name) && !by.name.startsWith(name);
+    if (clause.some(isLeftOut)) return undefined;
     if (clause.some((relation) => this.#chosenThatFits(relation))) return undefined;
     for (const relation of clause) {
       const candidate = this.#candidate(relation);

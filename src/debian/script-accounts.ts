@@ -31,6 +31,13 @@ export function accountCommand({ name: path, args, line }: CommandCall, effects:
     keys.map((key) => options.get(key)).find((value) => value !== undefined && value !== "");
   const [first, second] = names;
   if (first === undefined) throw new UnknownStatement(line, `${command} without a name`);
+  // What would end a field or a line of /etc/passwd.
+  const isPlain = (text: string) => !/[:,\s]/.test(text);
+  const values = [...options].flatMap(([key, value]) =>
+    key === "--gecos" || key === "--comment" || key === "-c" ? [] : [value],
+  );
+  if (![...names, ...values].every(isPlain))
+    throw new UnknownStatement(line, `${command} with a name or a path that is none`);
   if (command === "usermod" || command === "gpasswd") {
     const group = get("-G", "--groups", "-aG") ?? (command === "gpasswd" ? first : second);
     const user = command === "gpasswd" ? get("-a", "--add") : names.at(-1);

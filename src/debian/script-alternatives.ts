@@ -15,6 +15,10 @@ export function alternativesCommand({ args, line }: CommandCall): DebEffect[] {
   }
   if (!link || !name || !path || !/^-?\d+$/.test(priority ?? ""))
     throw new UnknownStatement(line, "update-alternatives with values that are missing");
+  const names = [name, ...slaves.map((slave) => slave.name)];
+  if (names.some((text) => !/^[^/\s]+$/.test(text) || text === "..")) {
+    throw new UnknownStatement(line, "update-alternatives with a name that is none");
+  }
   return [{ kind: "alternative", name, link, path, priority: Number(priority), slaves }];
 }
 

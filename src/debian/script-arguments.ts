@@ -1,3 +1,4 @@
+import { mergedPath } from "./unpack.ts";
 import type { CommandCall, Outcome } from "./shell/host.ts";
 import type { Value } from "./shell/values.ts";
 
@@ -63,9 +64,12 @@ export function octal(text: string | undefined): number | undefined {
   return text !== undefined && /^0?[0-7]{3,4}$/.test(text) ? Number.parseInt(text, 8) : undefined;
 }
 
-/** `/lib/foo/` → `usr/lib/foo` */
+/** `/lib/foo/` → `usr/lib/foo`; `..` leads to the parent, never above the root. */
 export function imagePath(path: string): string {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  const clean = parts.join("/");
-  return /^(bin|sbin|lib|lib32|lib64|libx32)(\/|$)/.test(clean) ? `usr/${clean}` : clean;
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return mergedPath(parts.join("/"));
 }

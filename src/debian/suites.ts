@@ -153,8 +153,13 @@ async function openSuite(source: AptSource, options: OpenSuitesOptions): Promise
       });
       return suite(checkDates(known.release, check));
     }
-    if (isThirdParty(source, options)) return undefined;
-    throw error;
+    if (!isThirdParty(source, options)) throw error;
+    options.emit({
+      type: "warning",
+      code: "SHEAF_APT_SOURCE_IGNORED",
+      message: `${source.origin} is left out: ${error.message}`,
+    });
+    return undefined;
   }
 }
 
@@ -187,7 +192,10 @@ function noMainSuite(options: OpenSuitesOptions, codename: string | undefined): 
       ? "this machine has no apt sources, and the debian base is put together from them"
       : `no apt source of this machine is the main suite of Debian or Ubuntu${codename ? ` ${codename}` : ""}`,
     {
-      details: [["looked in", seen.join(", ") || "/etc/apt/sources.list, /etc/apt/sources.list.d"]],
+      details: [
+        ["looked in", seen.join(", ") || "/etc/apt/sources.list, /etc/apt/sources.list.d"],
+        ["architecture", options.platform.architecture],
+      ],
       hint: "build on a Debian or Ubuntu machine (or container), or choose an image as the base: --base IMAGE",
     },
   );

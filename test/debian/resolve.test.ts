@@ -69,6 +69,9 @@ describe("resolvePackages", () => {
     const present = lookup.versions("z");
     const options = { present, withoutNames: new Set(["debconf"]), withoutDependencies: new Set(["data"]) };
     expect(resolve(all, ["app"], options)).toEqual(["app=1.0-1", "data=1.0-1"]);
+    expect(resolve([...all, stanza("debconf-utils", { Depends: "debconf" })], ["debconf-utils"], options)).toContain(
+      "debconf=1.0-1",
+    );
   });
 
   it("names the chain of who wants what is missing", () => {

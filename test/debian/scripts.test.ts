@@ -150,6 +150,10 @@ invoke-rc.d x start || exit 1`;
     ]);
   });
 
+  it("keeps to the root whatever a path says", () => {
+    expect(effectsOf("mkdir -p /a/../../../lib/x")).toEqual([{ kind: "directory", path: "usr/lib/x", create: true }]);
+  });
+
   it("notes the ldconfig trigger", () => {
     expect(effectsOf("true", [], { triggers: "# t\nactivate-noawait ldconfig\n" })).toEqual([{ kind: "ldconfig" }]);
   });
@@ -165,6 +169,8 @@ describe("what is not known", () => {
     ["find /etc -name x -exec rm {} +", "find changes /etc"],
     ["ls | xargs sample", "xargs runs sample"],
     ['eval "$x"', "eval is not known"],
+    ["adduser --system 'x:y'", "with a name or a path that is none"],
+    ["update-alternatives --install /a ../b /c 1", "with a name that is none"],
     [". /usr/lib/sample/functions", "as a part of itself"],
   ])("refuses %s", (line, reason) => {
     const error = failure(`true\n${line}`, [

@@ -24,7 +24,7 @@ class Leave extends Error {
   }
 }
 
-/** Commands that one script may come to, calls of functions and turns of loops counted. */
+/** Calls of functions and turns of loops counted. */
 const mostSteps = 20_000;
 const mostDepth = 60;
 
@@ -183,7 +183,7 @@ class Evaluator implements ShellState {
     const words = command.words.flatMap((word) => this.#fields(word));
     const values = command.assignments.map(({ name, value }) => ({ name, value: this.#string(value) }));
     if (command.words.length === 0) {
-      for (const { name, value } of values) this.#assign(name, value);
+      for (const { name, value } of values) this.variables.set(name, value);
       const status = command.assignments.some(({ value }) => value.some((part) => part.type === "substitution"))
         ? undefined
         : true;
@@ -257,11 +257,7 @@ class Evaluator implements ShellState {
 
   #declare(arg: Value): void {
     const match = /^([A-Za-z_][A-Za-z0-9_]*)(?:=(.*))?$/s.exec(arg ?? "");
-    if (match?.[1] && match[2] !== undefined) this.#assign(match[1], match[2]);
-  }
-
-  #assign(name: string, value: Value): void {
-    this.variables.set(name, value);
+    if (match?.[1] && match[2] !== undefined) this.variables.set(match[1], match[2]);
   }
 
   #redirected(redirects: Redirect[], outcome: Outcome, line: number): Outcome {

@@ -385,9 +385,7 @@ class Parser implements WordReader {
   }
 
   #take(char: string): boolean {
-    if (this.peek() !== char) return false;
-    this.next();
-    return true;
+    return this.peek() === char && this.next() !== "";
   }
 
   #expect(char: string): void {
