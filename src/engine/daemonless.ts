@@ -5,7 +5,7 @@ import { hostPlatform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import type { Running } from "./engine.ts";
 import { enterNamespaces } from "./exec.ts";
-import { parseHealthcheck, type HealthStatus } from "./health.ts";
+import { parseHealthcheck, type HealthListener } from "./health.ts";
 import { monitorHealth } from "./health-monitor.ts";
 import { findImageUser, homeOf } from "./image-accounts.ts";
 import { imageCommand, imageEnvironment } from "./image-command.ts";
@@ -32,7 +32,7 @@ export interface DaemonlessOptions {
   emit: Emit;
   /** Called with what the image prints; it is dropped without. */
   onOutput?: (chunk: Uint8Array, stream: "stdout" | "stderr") => void;
-  onHealth?: (status: HealthStatus) => void;
+  onHealth?: HealthListener;
 }
 
 /** An image that runs as processes of this one: it ends at the latest when this process does. */

@@ -1,7 +1,7 @@
 import type { Emit } from "../events.ts";
 import type { Image } from "../oci/image.ts";
 import type { ExecResult } from "./exec.ts";
-import type { HealthStatus } from "./health.ts";
+import type { HealthListener, HealthStatus } from "./health.ts";
 import type { PortMapping } from "./ports.ts";
 
 /** A container engine on this machine, or one that this machine is set up to talk to. */
@@ -54,7 +54,7 @@ export interface ContainerOptions {
   /** Bytes. */
   memory?: number;
   onOutput?: (chunk: Uint8Array, stream: "stdout" | "stderr") => void;
-  onHealth?: (status: HealthStatus) => void;
+  onHealth?: HealthListener;
 }
 
 /** An image that runs, wherever. */

@@ -1,4 +1,13 @@
-import { initialHealth, nextHealth, probeDelayMs, type HealthCheck, type HealthStatus } from "./health.ts";
+import type { ExecResult } from "./exec.ts";
+import {
+  initialHealth,
+  nextHealth,
+  probeDelayMs,
+  probeEvidence,
+  type HealthCheck,
+  type HealthListener,
+  type HealthStatus,
+} from "./health.ts";
 
 export interface HealthMonitor {
   readonly status: HealthStatus;
@@ -8,8 +17,8 @@ export interface HealthMonitor {
 export interface HealthMonitorOptions {
   check: HealthCheck;
   /** Runs the probe; must end by itself within `timeoutMs`. */
-  probe(command: string[], timeoutMs: number): Promise<{ code: number }>;
-  onChange?: (status: HealthStatus) => void;
+  probe(command: string[], timeoutMs: number): Promise<ExecResult>;
+  onChange?: HealthListener;
 }
 
 /** Probes at the check's interval until `stop`. Keeps no process alive by itself. */
@@ -25,14 +34,16 @@ export function monitorHealth(options: HealthMonitorOptions): HealthMonitor {
     timer.unref();
   };
   const probeOnce = async () => {
-    const code = await options.probe(check.command, check.timeoutMs).then(
-      (result) => result.code,
-      () => 1,
-    );
+    const result = await options.probe(check.command, check.timeoutMs).catch((error: unknown) => ({
+      code: 1,
+      stdout: "",
+      stderr: error instanceof Error ? error.message : String(error),
+    }));
     if (stopped) return;
     const before = state.status;
-    state = nextHealth(check, state, { ok: code === 0, atMs: performance.now() - startedAt });
-    if (state.status !== before) options.onChange?.(state.status);
+    state = nextHealth(check, state, { ok: result.code === 0, atMs: performance.now() - startedAt });
+    if (state.status !== before)
+      options.onChange?.(state.status, probeEvidence(result.code, result.stdout + result.stderr));
     schedule();
   };
 

@@ -54,6 +54,16 @@ function milliseconds(nanoseconds: number | undefined, fallback: number): number
   return nanoseconds && nanoseconds > 0 ? nanoseconds / 1e6 : fallback;
 }
 
+/** Told of every change. `evidence` is what the last probe ended with and printed: `exit code 1: connection refused`. */
+export type HealthListener = (status: HealthStatus, evidence: string) => void;
+
+/** One line about a probe, of its end and the end of what it printed. */
+export function probeEvidence(code: number, printed: string): string {
+  const text = printed.trim().slice(-300).replaceAll(/\s+/g, " ");
+  const outcome = code === 124 ? "no answer within its timeout" : `exit code ${code}`;
+  return text === "" ? outcome : `${outcome}: ${text}`;
+}
+
 export interface HealthState {
   status: HealthStatus;
   /** Failures in a row that count. */

@@ -1,7 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import type { Image } from "../oci/image.ts";
 import { diskError, sha256, type Digest, type Store } from "../store/store.ts";
 import { mapLimited } from "./map-limited.ts";
 import type { Owner } from "./effective-mode.ts";
@@ -40,10 +39,6 @@ export async function prepareRootFileSystem(
   }
   markUsed(folder);
   return describe(folder);
-}
-
-export function rootFileSystemKey(image: Pick<Image, "layers">, user: Owner): Digest {
-  return treeKey(image.layers, user);
 }
 
 function treeKey(layers: readonly UnpackableLayer[], user: Owner): Digest {

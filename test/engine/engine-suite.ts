@@ -135,19 +135,16 @@ export function testEngine(engine: Engine, ask: (...args: string[]) => Promise<s
     const { container } = await run({
       image: checked,
       command: ["sh", "-c", "mkdir -p /tmp; touch /tmp/ok; sleep 1.5; rm /tmp/ok; sleep 60"],
-      onHealth: (status) => seen.push(status),
+      onHealth: (status, evidence) => seen.push(`${status}, ${evidence}`),
     });
     await expect.poll(() => container.health, { timeout: 15_000, interval: 50 }).toBe("unhealthy");
-    expect(seen).toEqual(["healthy", "unhealthy"]);
+    expect(seen).toEqual(["healthy, exit code 0", "unhealthy, exit code 1"]);
     await container.stop("SIGKILL");
   }, 30_000);
 
   it("says what an image that can't start is about", async () => {
     const start = run({ image: tag, command: ["no-such-program"] });
-    await expect(start).rejects.toMatchObject({
-      code: "SHEAF_ENGINE",
-      message: expect.stringContaining("no-such-program"),
-    });
+    await expect(start).rejects.toThrow("no-such-program");
     await expect(engine.run({ image: `sheaf-test-${unique}:none` })).rejects.toMatchObject({ code: "SHEAF_ENGINE" });
     expect(await ask("ps", "--all", "--format", "{{.Image}}")).not.toContain(tag);
   });

@@ -7,6 +7,7 @@ import {
   nextHealth,
   parseHealthcheck,
   probeDelayMs,
+  probeEvidence,
   type HealthCheck,
 } from "../../src/engine/health.ts";
 import { monitorHealth } from "../../src/engine/health-monitor.ts";
@@ -88,6 +89,15 @@ describe("nextHealth", () => {
   });
 });
 
+describe("probeEvidence", () => {
+  it("is one line with the end of what was printed", () => {
+    expect(probeEvidence(1, "a\n  b\n")).toBe("exit code 1: a b");
+    expect(probeEvidence(139, "")).toBe("exit code 139");
+    expect(probeEvidence(124, "")).toBe("no answer within its timeout");
+    expect(probeEvidence(1, "x".repeat(1000))).toHaveLength("exit code 1: ".length + 300);
+  });
+});
+
 describe("monitorHealth", () => {
   const check = { command: ["x"], intervalMs: 5, timeoutMs: 50, startPeriodMs: 0, startIntervalMs: 5, retries: 2 };
 
@@ -100,14 +110,20 @@ describe("monitorHealth", () => {
       probe: (command, timeoutMs) => {
         expect([command, timeoutMs]).toEqual([["x"], 50]);
         const code = codes[probes++] ?? 0;
-        return code === "throw" ? Promise.reject(new Error("no such program")) : Promise.resolve({ code });
+        return code === "throw"
+          ? Promise.reject(new Error("no such program"))
+          : Promise.resolve({ code, stdout: "", stderr: `said ${code}\n` });
       },
-      onChange: (status) => seen.push(status),
+      onChange: (status, evidence) => seen.push(`${status}: ${evidence}`),
     });
     expect(monitor.status).toBe("starting");
     await expect.poll(() => probes).toBeGreaterThan(6);
     monitor.stop();
-    expect(seen).toEqual(["healthy", "unhealthy", "healthy"]);
+    expect(seen).toEqual([
+      "healthy: exit code 0: said 0",
+      "unhealthy: exit code 1: no such program",
+      "healthy: exit code 0: said 0",
+    ]);
   });
 
   it("says nothing after stop, even from a probe under way", async () => {
@@ -118,7 +134,7 @@ describe("monitorHealth", () => {
       check,
       probe: () => {
         probes += 1;
-        return new Promise((resolve) => (finish = () => resolve({ code: 0 })));
+        return new Promise((resolve) => (finish = () => resolve({ code: 0, stdout: "", stderr: "" })));
       },
       onChange: (status) => seen.push(status),
     });

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { SheafError } from "../../errors.ts";
 import type { ContainerOptions, RunningContainer } from "../engine.ts";
 import type { ExecResult } from "../exec.ts";
-import type { HealthStatus } from "../health.ts";
+import { probeEvidence, type HealthListener, type HealthStatus } from "../health.ts";
 import { boundedText } from "../bounded-output.ts";
 import { portTaken, type PortMapping } from "../ports.ts";
 import type { DockerApi } from "./api.ts";
@@ -11,7 +11,7 @@ import { readFrames } from "./stream.ts";
 
 /** What of `GET /containers/ID/json` is read. */
 interface Inspection {
-  State: { Pid: number; Health?: { Status: string } };
+  State: { Pid: number; Health?: { Status: string; Log?: { ExitCode: number; Output: string }[] | null } };
   NetworkSettings: { Ports?: Record<string, { HostIp: string; HostPort: string }[] | null> };
 }
 
@@ -166,7 +166,7 @@ async function execInDocker(
 interface HealthWatch {
   id: string;
   initial: HealthStatus;
-  onHealth?: (status: HealthStatus) => void;
+  onHealth?: HealthListener;
 }
 
 /** Docker probes by itself; this asks for the outcome, often at first and rarely once it is known. */
@@ -175,9 +175,10 @@ function watchHealth(api: DockerApi, { id, initial, onHealth }: HealthWatch): { 
   let stopped = initial === "none";
   let timer: NodeJS.Timeout | undefined;
   const look = async () => {
-    const seen = await inspect(api, id).then(healthOf, () => status);
+    const inspection = await inspect(api, id).catch(() => undefined);
     if (stopped) return;
-    if (seen !== status) onHealth?.((status = seen));
+    const seen = inspection ? healthOf(inspection) : status;
+    if (seen !== status) onHealth?.((status = seen), evidenceOf(inspection));
     schedule();
   };
   const schedule = () => {
@@ -197,6 +198,11 @@ function watchHealth(api: DockerApi, { id, initial, onHealth }: HealthWatch): { 
 function healthOf(inspection: Inspection): HealthStatus {
   const status = inspection.State.Health?.Status;
   return status === "starting" || status === "healthy" || status === "unhealthy" ? status : "none";
+}
+
+function evidenceOf(inspection: Inspection | undefined): string {
+  const last = inspection?.State.Health?.Log?.at(-1);
+  return last ? probeEvidence(last.ExitCode, last.Output) : "";
 }
 
 async function inspect(api: DockerApi, id: string): Promise<Inspection> {

@@ -41,14 +41,7 @@ export async function runInPodman(command: PodmanCommand, options: ContainerOpti
 
   let monitor: ReturnType<typeof monitorHealth> | undefined;
   const facts = await started(command, id, () => over);
-  if (!facts) {
-    await exited;
-    const { stderr } = output();
-    const port = /(?:bind|listen).*?:(\d+).*address already in use/s.exec(stderr)?.[1];
-    if (port) throw portTaken(Number(port), "podman");
-    if (/^Error: /m.test(stderr))
-      throw new SheafError("SHEAF_ENGINE", `podman did not start the image: ${stderr.trim()}`);
-  }
+  if (!facts) throwIfNeverStarted(await exited, output().stderr);
   const exec: RunningContainer["exec"] = (words, { timeoutMs } = {}) =>
     tryPodman(command, ["exec", id, ...words], { timeoutMs });
   // Podman leaves probing to systemd's timers, which are not there in most places where images are tried out.
@@ -143,12 +136,23 @@ async function healthcheckOf(command: PodmanCommand, image: string): Promise<Hea
 /** Waits until the container runs; undefined when it has ended before that was seen. */
 async function started(command: PodmanCommand, id: string, over: () => boolean): Promise<Facts | undefined> {
   while (!over()) {
-    const [inspection] = JSON.parse(await podman(command, ["container", "inspect", id])) as Inspection[];
+    const result = await tryPodman(command, ["container", "inspect", id]);
+    // It is removed as soon as it has ended.
+    if (result.code !== 0) return undefined;
+    const [inspection] = JSON.parse(result.stdout) as Inspection[];
     if (inspection && inspection.State.Pid > 0) return factsOf(inspection);
     if (inspection?.State.Status === "exited") return undefined;
     await sleep(20);
   }
   return undefined;
+}
+
+/** Podman's own failures have the exit codes 125 to 127, which an image's command may have as well: then it has not said `Error:`. */
+function throwIfNeverStarted(code: number, stderr: string): void {
+  if (![125, 126, 127].includes(code) || !/^Error: /m.test(stderr)) return;
+  const port = /(?:bind|listen).*?:(\d+).*address already in use/s.exec(stderr)?.[1];
+  if (port) throw portTaken(Number(port), "podman");
+  throw new SheafError("SHEAF_ENGINE", `podman did not start the image: ${stderr.trim()}`);
 }
 
 function factsOf(inspection: Inspection): Facts {
