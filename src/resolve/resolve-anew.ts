@@ -6,7 +6,8 @@ import type { Inputs } from "./inputs.ts";
 import { Lookup } from "./lookup.ts";
 import { materialise } from "./materialise.ts";
 import { byCodeUnit } from "./names.ts";
-import { readPins } from "./read-pins.ts";
+import type { LockReading } from "./pins.ts";
+import { readPins, sourceSettings } from "./read-pins.ts";
 import { readPyproject } from "./pyproject.ts";
 import type { Resolution } from "./resolution.ts";
 import type { ResolveRequest, ResolveServices } from "./resolve.ts";
@@ -26,6 +27,7 @@ export async function resolveAnew(
   };
   const machine = indexSettings(request, inputs);
   const reading = await readPins(normalised, { services, inputs, settings: machine });
+  refuseTwins(reading);
   const settings = mergeSettings([reading.settings, machine]);
   const lookup = new Lookup(services, settings, request.refresh ?? false);
   const { distributions, warnings } = await materialise(reading.pins, {
@@ -54,6 +56,17 @@ export function indexSettings(request: ResolveRequest, inputs: Inputs): IndexSet
   return mergeSettings([...(pyproject ? [projectSettings(pyproject.table, inputs)] : []), machineSettings(inputs)]);
 }
 
+/** Extras that a lock declares to be in conflict can bring two versions of one name, which no environment can hold. */
+function refuseTwins({ pins, source }: LockReading): void {
+  const twin = pins.find((pin, index) => pins[index + 1]?.name === pin.name);
+  if (!twin) return;
+  const versions = pins.filter((pin) => pin.name === twin.name).map((pin) => pin.version);
+  throw new SheafError("SHEAF_CONFLICT", `${twin.name} would be installed in versions ${versions.join(" and ")}`, {
+    details: [["pinned in", source]],
+    hint: "the chosen extras and groups exclude each other: choose fewer of them for one image",
+  });
+}
+
 function checkPython(request: ResolveRequest): void {
   const requires = request.project.requiresPython;
   if (!requires || satisfies(request.target.python, requires.value)) return;
@@ -79,13 +92,8 @@ export function withoutCredentials(resolution: Resolution): { resolution: Resolu
 }
 
 /** The way back: credentials of each origin from the configuration and the requirements files that the record was made from. */
-export async function addCredentials(
-  resolution: Resolution,
-  request: ResolveRequest,
-  inputs: Inputs,
-): Promise<Resolution> {
+export function addCredentials(resolution: Resolution, request: ResolveRequest, inputs: Inputs): Resolution {
   const machine = indexSettings(request, inputs);
-  const { sourceSettings } = await import("./read-pins.ts");
   const { default: main = "", extra, named } = mergeSettings([sourceSettings(request, inputs), machine]);
   const credentials = credentialsByOrigin([main, ...extra, ...Object.values(named)]);
   const distributions = resolution.distributions.map((item) => ({

@@ -50,15 +50,12 @@ export async function resolveDistributions(request: ResolveRequest, services: Re
   const inputs = new Inputs(request.project.root);
   const key = requestKey(request);
   const known = request.refresh ? undefined : services.store.readRecord<ResolutionRecord>("resolution", key);
-  if (known && !known.credentials && inputs.unchanged(known.inputs)) return known.resolution;
+  const current = known && inputs.unchanged(known.inputs) ? known : undefined;
+  if (current && !current.credentials) return current.resolution;
 
-  const { resolveAnew } = await import("./resolve-anew.ts");
-  if (known && inputs.unchanged(known.inputs)) {
-    const { addCredentials } = await import("./resolve-anew.ts");
-    return addCredentials(known.resolution, request, inputs);
-  }
+  const { addCredentials, resolveAnew, withoutCredentials } = await import("./resolve-anew.ts");
+  if (current) return addCredentials(current.resolution, request, inputs);
   const resolution = await resolveAnew(request, services, inputs);
-  const { withoutCredentials } = await import("./resolve-anew.ts");
   const bare = withoutCredentials(resolution);
   services.store.writeRecord("resolution", key, {
     inputs: inputs.digests(),
@@ -79,7 +76,7 @@ function requestKey(request: ResolveRequest): string {
     project.requiresPython?.value,
     project.dependencyFiles.map((file) => [file.kind, file.file]),
     project.dockerfiles.flatMap((dockerfile) => dockerfile.installs.map((install) => install.value)),
-    target,
+    [target.platform.architecture, target.python, target.glibc],
     request.extras.toSorted(),
     request.groups.toSorted(),
     request.requirements ?? [],

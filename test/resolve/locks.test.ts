@@ -383,6 +383,43 @@ describe("Pipfile.lock", () => {
   });
 });
 
+describe("extras of a uv lock that conflict", () => {
+  const lock = `version = 1
+requires-python = ">=3.10"
+conflicts = [[{ package = "demo", extra = "cpu" }, { package = "demo", extra = "gpu" }]]
+${uvPackage("numeric", "1.9")}${uvPackage("numeric", "2.4")}
+[[package]]
+name = "demo"
+version = "1"
+source = { virtual = "." }
+dependencies = [{ name = "shared" }]
+[package.optional-dependencies]
+cpu = [{ name = "numeric", version = "1.9" }]
+gpu = [{ name = "numeric", version = "2.4" }]
+[[package]]
+name = "shared"
+version = "1"
+source = { editable = "shared" }
+dependencies = [
+  { name = "numeric", version = "1.9", marker = "extra == 'extra-4-demo-cpu'" },
+  { name = "numeric", version = "2.4", marker = "extra == 'extra-4-demo-gpu' or extra != 'extra-4-demo-cpu'" },
+]
+`;
+  const project = () => makeProject({ "uv.lock": lock });
+
+  it("lead to the version of the chosen one, and are refused together", async () => {
+    const { resolve } = makeBench({ offline: true });
+    expect(names(await resolve(project()))).toEqual(["numeric 2.4"]);
+    expect(names(await resolve(project(), { extras: ["cpu"] }))).toEqual(["numeric 1.9"]);
+    expect(names(await resolve(project(), { extras: ["gpu"] }))).toEqual(["numeric 2.4"]);
+    const error = await failure(resolve(project(), { extras: ["cpu", "gpu"] }));
+    expect([error.code, error.message]).toEqual([
+      "SHEAF_CONFLICT",
+      "numeric would be installed in versions 1.9 and 2.4",
+    ]);
+  });
+});
+
 describe("a uv workspace", () => {
   const lock = `version = 1
 requires-python = ">=3.10"

@@ -4,6 +4,7 @@ import * as path from "node:path";
 
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
+import { discoverDefaultIndex } from "../../src/resolve/default-index.ts";
 import { uvEnvironment, uvPlatform } from "../../src/resolve/uv.ts";
 import { failure, hashOf, makeBench, makeProject, serveIndex, shown, target, temporaryFolder } from "./support.ts";
 
@@ -126,6 +127,27 @@ describe("resolving with uv", () => {
         [2, 17],
       ].map((glibc) => uvPlatform({ ...target, glibc: glibc as [number, number] })),
     ).toEqual(["x86_64-manylinux_2_36", "x86_64-manylinux_2_28", "x86_64-manylinux_2_40", "x86_64-manylinux_2_17"]);
+  });
+});
+
+describe("the index that nothing names", () => {
+  const tool = (folder: string, name: string, script: string) =>
+    fs.writeFileSync(path.join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+
+  it("is what pip says, else what uv says, asked once", async () => {
+    const folder = temporaryFolder();
+    vi.stubEnv("PATH", `${folder}:/usr/bin:/bin`);
+    tool(folder, "python3", "exit 1");
+    tool(folder, "python", "exit 1");
+    tool(folder, "uv", "exit 1");
+    const { store } = makeBench().services;
+    await expect(discoverDefaultIndex(store)).rejects.toMatchObject({ code: "SHEAF_NO_INDEX" });
+    tool(folder, "uv", "echo '--index-url https://example.test/uv'");
+    expect(await discoverDefaultIndex(makeBench().services.store)).toBe("https://example.test/uv");
+    tool(folder, "python3", "echo https://example.test/pip");
+    expect(await discoverDefaultIndex(store)).toBe("https://example.test/pip");
+    tool(folder, "python3", "echo https://example.test/other");
+    expect(await discoverDefaultIndex(store)).toBe("https://example.test/pip");
   });
 });
 
