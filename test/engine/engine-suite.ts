@@ -129,18 +129,21 @@ export function testEngine(engine: Engine, ask: (...args: string[]) => Promise<s
   });
 
   it("knows its health", async () => {
-    const Healthcheck = { Test: ["CMD-SHELL", "test -e /tmp/ok"], Interval: 2e8, Timeout: 1e9, Retries: 2 };
+    const Healthcheck = { Test: ["CMD-SHELL", "test -e /app/ok"], Interval: 2e8, Timeout: 20e9, Retries: 2 };
     const checked = await load({ Healthcheck, User: "0:0" }, "health");
     const seen: string[] = [];
-    const { container } = await run({
+    const { container, printed } = await run({
       image: checked,
-      command: ["sh", "-c", "mkdir -p /tmp; touch /tmp/ok; sleep 1.5; rm /tmp/ok; sleep 60"],
+      command: ["sh", "-c", "touch /app/ok; echo up; sleep 60"],
       onHealth: (status, evidence) => seen.push(`${status}, ${evidence}`),
     });
-    await expect.poll(() => container.health, { timeout: 15_000, interval: 50 }).toBe("unhealthy");
+    await printed("up");
+    await expect.poll(() => container.health, { timeout: 25_000, interval: 50 }).toBe("healthy");
+    await container.exec(["rm", "/app/ok"]);
+    await expect.poll(() => container.health, { timeout: 25_000, interval: 50 }).toBe("unhealthy");
     expect(seen).toEqual(["healthy, exit code 0", "unhealthy, exit code 1"]);
     await container.stop("SIGKILL");
-  }, 30_000);
+  }, 60_000);
 
   it("says what an image that can't start is about", async () => {
     const start = run({ image: tag, command: ["no-such-program"] });
