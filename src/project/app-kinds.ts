@@ -1,5 +1,6 @@
 import type { CallExpression, Expression } from "./python/expression.ts";
-import { scanPython, type FunctionFact, type PythonFacts } from "./python/facts.ts";
+import { scanPython } from "./python/facts.ts";
+import type { FunctionFact, PythonFacts } from "./python/module-facts.ts";
 import type { PythonSources } from "./python/own-modules.ts";
 
 export type AppKind = "fastapi" | "celery";

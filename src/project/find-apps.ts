@@ -2,7 +2,7 @@ import { AppKinds, canonical, type AppKind, type FoundKind } from "./app-kinds.t
 import { scoreApp } from "./app-score.ts";
 import { importRootOf } from "./import-root.ts";
 import type { AppObject, Project } from "./project.ts";
-import type { CallFact } from "./python/facts.ts";
+import type { CallFact } from "./python/module-facts.ts";
 import { moduleName, type PythonSources } from "./python/own-modules.ts";
 import type { StartTarget } from "./start-targets.ts";
 

@@ -1,4 +1,5 @@
-import { scanPython, type ImportFact, type PythonFacts } from "./python/facts.ts";
+import { scanPython } from "./python/facts.ts";
+import type { ImportFact, PythonFacts } from "./python/module-facts.ts";
 import { OwnModules, type PythonSources } from "./python/own-modules.ts";
 import { standardLibrary } from "./python/standard-library.ts";
 

@@ -1,5 +1,5 @@
 import { standardLibrary } from "./python/standard-library.ts";
-import type { PythonFacts } from "./python/facts.ts";
+import type { PythonFacts } from "./python/module-facts.ts";
 import type { StartTarget } from "./start-targets.ts";
 
 export interface ImportRootInput {

@@ -1,4 +1,16 @@
-import { token, type PythonLexer } from "./lex.ts";
+import {
+  OPEN_ROUND,
+  CLOSE_ROUND,
+  COMMA,
+  DOT,
+  EQUALS,
+  OPEN_SQUARE,
+  CLOSE_SQUARE,
+  OPEN_CURLY,
+  CLOSE_CURLY,
+} from "./characters.ts";
+import type { PythonLexer } from "./lex.ts";
+import { token } from "./token.ts";
 
 /** As much of an expression as it takes to follow an app object; all else is `other`. */
 export type Expression =
@@ -156,12 +168,3 @@ export function stringValue(literal: string): string | undefined {
 }
 
 const MAX_DEPTH = 24;
-const OPEN_ROUND = 40;
-const CLOSE_ROUND = 41;
-const COMMA = 44;
-const DOT = 46;
-const EQUALS = 61;
-const OPEN_SQUARE = 91;
-const CLOSE_SQUARE = 93;
-const OPEN_CURLY = 123;
-const CLOSE_CURLY = 125;

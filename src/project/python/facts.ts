@@ -1,68 +1,23 @@
-import { ExpressionReader, stringValue, type CallExpression, type Expression } from "./expression.ts";
-import { PythonLexer, token } from "./lex.ts";
-
-/** When an import runs: a missing module stops a `top` import alone; the others are caught, later, or never run. */
-export type ImportPlace = "top" | "function" | "try" | "type-checking" | "conditional";
-
-export interface ImportFact {
-  /** As written, with the leading dots of a relative import. */
-  module: string;
-  /** Names after `from … import`, `*` among them; none for `import …`. */
-  names: string[];
-  line: number;
-  where: ImportPlace;
-  /** Comes from `importlib.import_module("…")` or `__import__("…")`. */
-  dynamic?: true;
-}
-
-export interface BindingFact {
-  /** Name that is bound, dotted for an attribute. */
-  name: string;
-  line: number;
-}
-
-export interface AssignmentFact extends BindingFact {
-  annotation?: string;
-  value: Expression;
-  /** Dotted name of the enclosing function or class, `""` for the module. */
-  scope: string;
-}
-
-export interface FunctionFact extends BindingFact {
-  scope: string;
-  /** Class that the return annotation names. */
-  returns?: string;
-  /** What its `return` statements give, where that is a name or a call. */
-  returned: Expression[];
-  /** Parameters without a default. */
-  required: number;
-  async: boolean;
-}
-
-export interface ClassFact extends BindingFact {
-  scope: string;
-  bases: string[];
-}
-
-export interface CallFact {
-  call: CallExpression;
-  scope: string;
-  line: number;
-}
-
-/** What can be said of a module without running it. */
-export interface PythonFacts {
-  imports: ImportFact[];
-  /** `import a.b as c`, `from a import b as c`: name in the module → dotted target with leading dots. */
-  aliases: Map<string, string>;
-  assignments: AssignmentFact[];
-  functions: FunctionFact[];
-  classes: ClassFact[];
-  /** Calls that are statements of their own: `app.mount(…)`. */
-  calls: CallFact[];
-  /** Literals that look like `a.b.c` or `a.b:name`, and the lines that they stand on. */
-  strings: { value: string; line: number }[];
-}
+import {
+  OPEN_ROUND,
+  CLOSE_ROUND,
+  STAR,
+  COMMA,
+  DOT,
+  COLON,
+  SEMICOLON,
+  EQUALS,
+  OPEN_SQUARE,
+  CLOSE_SQUARE,
+  OPEN_CURLY,
+  CLOSE_CURLY,
+} from "./characters.ts";
+import { nextOf, closing, requiredParameters } from "./brackets.ts";
+import { ExpressionReader, stringValue, type Expression } from "./expression.ts";
+import type { ImportPlace, ImportFact, FunctionFact, PythonFacts } from "./module-facts.ts";
+import { PythonLexer } from "./lex.ts";
+import { MAX_MODULE_STRING, moduleString, dottedModule, isImporter, mayBeModule } from "./module-strings.ts";
+import { token } from "./token.ts";
 
 /** Reads the facts of a module. Never throws: what Python would refuse is read as far as it goes. */
 export function scanPython(source: string): PythonFacts {
@@ -440,75 +395,6 @@ const compound = new Map<string, CompoundKind>([
 
 const importErrors = new Set(["ImportError", "ModuleNotFoundError", "Exception", "BaseException"]);
 
-const MAX_MODULE_STRING = 200;
-const moduleString = /^[A-Za-z_]\w*(?:(?:\.[A-Za-z_]\w*)+(?::[A-Za-z_]\w*)?|:[A-Za-z_]\w*)$/;
-const dottedModule = /^\.*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/;
-
-function isImporter(line: PythonLexer, index: number): boolean {
-  if (line.kinds[index] !== token.name) return false;
-  const name = line.text(index);
-  return name === "import_module" || name === "__import__";
-}
-
-/** A quick look before a string is cut out: letters, digits, dots and at most one colon between the quotes. */
-function mayBeModule(source: string, start: number, end: number): boolean {
-  let separators = 0;
-  for (let index = start + 1; index < end - 1; index++) {
-    const code = source.charCodeAt(index);
-    if (code === DOT || code === COLON) separators++;
-    else if (!((code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95))
-      return false;
-  }
-  return separators > 0;
-}
-
-/** Index of the next token of a kind outside brackets, or the number of tokens. */
-function nextOf(line: PythonLexer, start: number, wanted: number): number {
-  let depth = 0;
-  for (let index = start; index < line.count; index++) {
-    const kind = line.kinds[index] as number;
-    if (kind === wanted && depth === 0) return index;
-    if (kind === OPEN_ROUND || kind === OPEN_SQUARE || kind === OPEN_CURLY) depth++;
-    else if (kind === CLOSE_ROUND || kind === CLOSE_SQUARE || kind === CLOSE_CURLY) depth--;
-  }
-  return line.count;
-}
-
-/** Index of the bracket that closes the one at `open`. */
-function closing(line: PythonLexer, open: number): number {
-  let depth = 0;
-  for (let index = open; index < line.count; index++) {
-    const kind = line.kinds[index];
-    if (kind === OPEN_ROUND || kind === OPEN_SQUARE || kind === OPEN_CURLY) depth++;
-    else if ((kind === CLOSE_ROUND || kind === CLOSE_SQUARE || kind === CLOSE_CURLY) && --depth === 0) return index;
-  }
-  return line.count;
-}
-
-function requiredParameters(line: PythonLexer, open: number, close: number): number {
-  let required = 0;
-  for (let index = open + 1; index < close;) {
-    const end = Math.min(nextOf(line, index, COMMA), close);
-    const optional = nextOf(line, index, EQUALS) < end;
-    if (line.kinds[index] === token.name && !optional) required++;
-    index = end + 1;
-  }
-  return required;
-}
-
 function joinScope(scope: string, name: string): string {
   return scope === "" ? name : `${scope}.${name}`;
 }
-
-const OPEN_ROUND = 40;
-const CLOSE_ROUND = 41;
-const STAR = 42;
-const COMMA = 44;
-const DOT = 46;
-const COLON = 58;
-const SEMICOLON = 59;
-const EQUALS = 61;
-const OPEN_SQUARE = 91;
-const CLOSE_SQUARE = 93;
-const OPEN_CURLY = 123;
-const CLOSE_CURLY = 125;

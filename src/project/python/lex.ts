@@ -1,21 +1,48 @@
-/** Kinds of tokens. An operator of one character has its char code (33 to 126) as its kind. */
-export const token = {
-  name: 1,
-  number: 2,
-  /** A plain, raw or bytes literal, with its prefix and quotes. */
-  string: 3,
-  /** An f-string or t-string, whole, with everything nested in it. */
-  format: 4,
-  arrow: 128,
-  walrus: 129,
-  /** `==`, `!=`, `<=`, `>=` */
-  comparison: 130,
-  /** `+=` and its like */
-  augmented: 131,
-  /** `**`, `//`, `<<`, `>>` */
-  double: 132,
-  ellipsis: 133,
-} as const;
+import {
+  BYTE_ORDER_MARK,
+  TAB,
+  NEWLINE,
+  FORM_FEED,
+  RETURN,
+  SPACE,
+  DOUBLE_QUOTE,
+  HASH,
+  SINGLE_QUOTE,
+  OPEN_ROUND,
+  CLOSE_ROUND,
+  STAR,
+  MINUS,
+  DOT,
+  SLASH,
+  ZERO,
+  NINE,
+  COLON,
+  LESS,
+  EQUALS,
+  GREATER,
+  UPPER_N,
+  OPEN_SQUARE,
+  BACKSLASH,
+  CLOSE_SQUARE,
+  OPEN_CURLY,
+  CLOSE_CURLY,
+} from "./characters.ts";
+import {
+  BLANK,
+  LINE_END,
+  IDENTIFIER,
+  DIGIT,
+  QUOTE,
+  OPERATOR,
+  classes,
+  identifierPart,
+  beforeEquals,
+  isIdentifierPart,
+  stringPrefix,
+  endOfLine,
+  endOfNumber,
+} from "./lexical-tables.ts";
+import { token } from "./token.ts";
 
 /** A logical line (Python reference, 2.1.1) in arrays that the next line overwrites, so that nothing is allocated a token. */
 export interface LogicalLine {
@@ -371,99 +398,3 @@ interface FormatString {
 
 /** CPython's own limit on nested f-strings is 150; deeper ones come from nobody's hand. */
 const MAX_NESTING = 150;
-
-const BYTE_ORDER_MARK = 0xfeff;
-const TAB = 9;
-const NEWLINE = 10;
-const FORM_FEED = 12;
-const RETURN = 13;
-const SPACE = 32;
-const DOUBLE_QUOTE = 34;
-const HASH = 35;
-const SINGLE_QUOTE = 39;
-const OPEN_ROUND = 40;
-const CLOSE_ROUND = 41;
-const STAR = 42;
-const MINUS = 45;
-const DOT = 46;
-const SLASH = 47;
-const ZERO = 48;
-const NINE = 57;
-const COLON = 58;
-const LESS = 60;
-const EQUALS = 61;
-const GREATER = 62;
-const UPPER_N = 78;
-const OPEN_SQUARE = 91;
-const BACKSLASH = 92;
-const CLOSE_SQUARE = 93;
-const OPEN_CURLY = 123;
-const CLOSE_CURLY = 125;
-
-const OTHER = 0;
-const BLANK = 1;
-const LINE_END = 2;
-const IDENTIFIER = 3;
-const DIGIT = 4;
-const QUOTE = 5;
-const OPERATOR = 6;
-
-const classes = new Uint8Array(128).fill(OTHER);
-const identifierPart = new Uint8Array(128);
-for (let code = 0; code < 128; code++) {
-  const character = String.fromCharCode(code);
-  if (/[A-Za-z_]/.test(character)) classes[code] = IDENTIFIER;
-  else if (/[0-9]/.test(character)) classes[code] = DIGIT;
-  else if (/["']/.test(character)) classes[code] = QUOTE;
-  else if (/[ \t\f]/.test(character)) classes[code] = BLANK;
-  else if (/[\n\r]/.test(character)) classes[code] = LINE_END;
-  else if (/[!%&()*+,\-./:;<=>@[\]^`{|}~$?]/.test(character)) classes[code] = OPERATOR;
-  if (/[A-Za-z0-9_]/.test(character)) identifierPart[code] = 1;
-}
-
-const beforeEquals = new Uint8Array(128);
-for (const character of "=!<>") beforeEquals[character.charCodeAt(0)] = token.comparison;
-for (const character of "+-*/%&|^@") beforeEquals[character.charCodeAt(0)] = token.augmented;
-beforeEquals[COLON] = token.walrus;
-
-function isIdentifierPart(code: number): boolean {
-  return code < 128 ? identifierPart[code] === 1 : code >= 128;
-}
-
-/** What the letters before a quote make of the literal; undefined when they are a name. */
-function stringPrefix(source: string, start: number, end: number): "plain" | "format" | undefined {
-  if (end === start) return "plain";
-  const first = source.charCodeAt(start) | 32;
-  if (end - start === 1) {
-    if (first === LOWER_F || first === LOWER_T) return "format";
-    return first === LOWER_R || first === LOWER_B || first === LOWER_U ? "plain" : undefined;
-  }
-  const second = source.charCodeAt(start + 1) | 32;
-  const other = first === LOWER_R ? second : second === LOWER_R ? first : 0;
-  if (other === LOWER_F || other === LOWER_T) return "format";
-  return other === LOWER_B ? "plain" : undefined;
-}
-
-const LOWER_B = 98;
-const LOWER_F = 102;
-const LOWER_R = 114;
-const LOWER_T = 116;
-const LOWER_U = 117;
-
-function endOfLine(source: string, start: number): number {
-  let position = start;
-  for (;;) {
-    const code = source.charCodeAt(position);
-    if (code === NEWLINE || code === RETURN || Number.isNaN(code)) return position;
-    position++;
-  }
-}
-
-const numbers =
-  /0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|(?:\d(?:_?\d)*)?\.?(?:\d(?:_?\d)*)?(?:[eE][+-]?\d(?:_?\d)*)?[jJ]?/y;
-
-function endOfNumber(source: string, start: number): number {
-  numbers.lastIndex = start;
-  numbers.test(source);
-  return Math.max(numbers.lastIndex, start + 1);
-}

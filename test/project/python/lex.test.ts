@@ -2,7 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodePython } from "../../../src/project/python/decode.ts";
 import { scanPython } from "../../../src/project/python/facts.ts";
-import { PythonLexer, token } from "../../../src/project/python/lex.ts";
+import { PythonLexer } from "../../../src/project/python/lex.ts";
+import { token } from "../../../src/project/python/token.ts";
 
 /** Every logical line as `line:indent` and its tokens. */
 function lex(source: string): string[] {
