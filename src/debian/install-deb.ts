@@ -9,6 +9,7 @@ import type { DebEffect } from "./effects.ts";
 import { databaseEntries } from "./dpkg-database.ts";
 import { linkHardlinks, type UnpackedEntry, unpackEntry } from "./unpack.ts";
 import { applyAttributes } from "./attributes.ts";
+import { imagePath } from "./script-arguments.ts";
 import { scriptEffects } from "./scripts.ts";
 
 export type { DebEffect } from "./effects.ts";
@@ -33,7 +34,7 @@ export interface InstalledDeb {
   /** Sorted by path; parents that the package does not name are not in it. A hardlink's target stands before it. */
   entries: Entry[];
   elf: { path: string; facts: ElfFacts }[];
-  /** Symbolic links among the entries. */
+  /** Symbolic links among the entries, and those that installing makes: of alternatives, each as if it were chosen. */
   links: { path: string; target: string }[];
   effects: DebEffect[];
   /** Manuals, documentation, translations: what was not taken. */
@@ -81,7 +82,7 @@ export async function installDeb(deb: Uint8Array, options: InstallDebOptions = {
     fields,
     entries: [...entries, ...database].toSorted((a, b) => (a.path < b.path ? -1 : 1)),
     elf: findElf(entries, name),
-    links: entries.flatMap((entry) => (entry.type === "symlink" ? [{ path: entry.path, target: entry.target }] : [])),
+    links: [...linksOf(entries), ...linksOfScripts(fromScripts, entries)],
     effects: [...fromScripts, ...dataEffects(entries)],
     leftOut,
   };
@@ -150,6 +151,22 @@ function withoutDocs(entries: UnpackedEntry[]): { kept: UnpackedEntry[]; leftOut
 /** `usr/share/doc/libfoo1 -> libfoo-common`: the copyright file is found through it. */
 function isCopyrightLink(entry: UnpackedEntry): boolean {
   return entry.type === "symlink" && /^usr\/share\/doc\/[^/]+$/.test(entry.path);
+}
+
+function linksOf(entries: Entry[]): { path: string; target: string }[] {
+  return entries.flatMap((entry) => (entry.type === "symlink" ? [{ path: entry.path, target: entry.target }] : []));
+}
+
+/** Without these nobody would find libblas.so.3, which is in a folder of its own until an alternative links to it. */
+function linksOfScripts(effects: DebEffect[], entries: Entry[]): { path: string; target: string }[] {
+  const own = new Set(entries.map((entry) => entry.path));
+  return effects.flatMap((effect) => {
+    if (effect.kind === "symlink") return own.has(effect.path) ? [] : [{ path: effect.path, target: effect.target }];
+    if (effect.kind !== "alternative") return [];
+    return [effect, ...effect.slaves]
+      .filter(({ link, path }) => own.has(imagePath(path)) && !own.has(imagePath(link)))
+      .map(({ link, path }) => ({ path: imagePath(link), target: path }));
+  });
 }
 
 function findElf(entries: Entry[], name: string): { path: string; facts: ElfFacts }[] {

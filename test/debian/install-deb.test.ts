@@ -160,6 +160,14 @@ describe("installDeb", () => {
     expect(find(entries, "usr/bin/dynamic")).toMatchObject({ mode: 0o755, gid: 0 });
   });
 
+  it("tells of libraries that are found through an alternative", async () => {
+    const path = "/usr/lib/x86_64-linux-gnu/blas/libblas.so.3";
+    const link = "/usr/lib/x86_64-linux-gnu/libblas.so.3";
+    const postinst = `#!/bin/sh\nupdate-alternatives --install ${link} libblas.so.3 ${path} 10\n`;
+    const installed = await installDeb(deb({ files: [{ path: `.${path}`, text: "x" }], scripts: { postinst } }));
+    expect(installed.links).toEqual([{ path: link.slice(1), target: path }]);
+  });
+
   it("brings certificates and the tables of accounts as effects", async () => {
     const { effects } = await installDeb(
       deb({
