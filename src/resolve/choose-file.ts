@@ -104,7 +104,7 @@ function parseOrSkip(filename: string): WheelFilename | undefined {
   }
 }
 
-export interface NoFitFacts {
+interface NoFitFacts {
   name: string;
   version: string;
   target: Target;

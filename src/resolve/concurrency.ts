@@ -9,7 +9,13 @@ export async function mapConcurrently<T, R>(
   const worker = async () => {
     while (next < items.length) {
       const index = next++;
-      results[index] = await action(items[index] as T);
+      try {
+        results[index] = await action(items[index] as T);
+      } catch (error) {
+        // Nothing new is begun once one has failed.
+        next = items.length;
+        throw error;
+      }
     }
   };
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));

@@ -15,7 +15,7 @@ import { indexSettings } from "./resolve-anew.ts";
 import type { ResolveRequest, ResolveServices } from "./resolve.ts";
 import { satisfies } from "./specifiers.ts";
 
-export interface LockFile {
+interface LockFile {
   /** Path from the project's root at which to write it. */
   file: string;
   text: string;
@@ -65,7 +65,7 @@ function lockName(request: ResolveRequest, inputs: Inputs): string {
 const knownMinors = [9, 10, 11, 12, 13, 14, 15];
 
 /** The target's Python and all others that the project allows, on both architectures; the target's first. */
-export function lockEnvironments(request: ResolveRequest): LockEnvironment[] {
+function lockEnvironments(request: ResolveRequest): LockEnvironment[] {
   const { target, project } = request;
   const own = target.python.split(".").slice(0, 2).join(".");
   const requires = project.requiresPython?.value;

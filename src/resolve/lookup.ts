@@ -11,7 +11,8 @@ import type { IndexSettings } from "./index-config.ts";
 import { nearest } from "./names.ts";
 import { compareVersions, sameVersion } from "./pep440.ts";
 import { parseSdistFilename, type Pin } from "./pins.ts";
-import { type IndexFile, readLinksFolder, readProjectPage } from "./simple-index.ts";
+import { satisfies } from "./specifiers.ts";
+import { type IndexFile, parseHtmlPage, readLinksFolder, readProjectPage } from "./simple-index.ts";
 
 /** The files of one pinned release at an index. */
 export interface Release {
@@ -77,7 +78,7 @@ export class Lookup {
     let replaced: { index: string; count: number } | undefined;
     for (const place of this.#settings.findLinks) {
       const files = ofVersion(await this.#links(place, pin.name), pin).map(withLocalHash);
-      const matching = acceptable(files, hashes);
+      const matching = chosenOf(files, pin, hashes);
       if (matching.length > 0) return { files: matching, index: place };
     }
     for (const index of this.#settings.noIndex ? [] : await this.#indexes(pin)) {
@@ -87,7 +88,7 @@ export class Lookup {
       if (!files) continue;
       const release = ofVersion(files, pin);
       for (const file of files) seenVersions.add(versionOf(file.filename, pin.name) ?? "");
-      const matching = acceptable(release, hashes);
+      const matching = chosenOf(release, pin, hashes);
       if (matching.length > 0) return { files: matching, index: shown };
       if (release.length > 0) replaced ??= { index: shown, count: release.length };
     }
@@ -119,7 +120,6 @@ export class Lookup {
 
   async #links(place: string, name: string): Promise<IndexFile[]> {
     if (!/^https?:/i.test(place)) return readLinksFolder(place.replace(/^file:\/\//, ""), name);
-    const { parseHtmlPage } = await import("./simple-index.ts");
     const answer = await this.#services.fetcher.get(this.credentialed(place));
     const files = answer.status === 200 ? parseHtmlPage(Buffer.from(answer.body).toString("utf8"), answer.url) : [];
     return files.filter((file) => versionOf(file.filename, name) !== undefined);
@@ -131,9 +131,16 @@ export function hashesOf(pin: Pin): string[] {
   return [...pin.hashes, ...pin.files.flatMap((file) => file.sha256 ?? [])];
 }
 
-/** Files with a pinned hash, and those whose hash the index doesn't tell; all when nothing is pinned. */
+/** Hashes say which files are meant; without any, the highest version does, as with pip: 2.3.1+cu121 before 2.3.1. */
+function chosenOf(files: IndexFile[], pin: Pin, hashes: Set<string>): IndexFile[] {
+  if (hashes.size > 0) return acceptable(files, hashes);
+  const versions = files.map((file) => versionOf(file.filename, pin.name) ?? "");
+  const highest = versions.toSorted(compareVersions).at(-1) ?? "";
+  return files.filter((_, index) => sameVersion(versions[index] ?? "", highest));
+}
+
+/** Files with a pinned hash, and those whose hash the index doesn't tell. */
 function acceptable(files: IndexFile[], hashes: Set<string>): IndexFile[] {
-  if (hashes.size === 0) return files;
   return files.filter((file) => file.sha256 === undefined || hashes.has(file.sha256));
 }
 
@@ -146,7 +153,8 @@ function withLocalHash(file: IndexFile): IndexFile {
 function ofVersion(files: IndexFile[], pin: Pin): IndexFile[] {
   return files.filter((file) => {
     const version = versionOf(file.filename, pin.name);
-    return version !== undefined && sameVersion(version, pin.version);
+    // `==2.3.1` is satisfied by 2.3.1+cu121 too.
+    return version !== undefined && (sameVersion(version, pin.version) || satisfies(version, `==${pin.version}`));
   });
 }
 

@@ -4,16 +4,17 @@ import { fileURLToPath } from "node:url";
 import { SheafError, throwAll } from "../errors.ts";
 import type { Fetcher } from "../fetch/fetcher.ts";
 import { sha256, type Store } from "../store/store.ts";
-import { type ChosenFile, chooseFile, chooseWheel, noFitError } from "./choose-file.ts";
+import { type ChosenFile, chooseFile, chooseWheel, noFitError, wheelOf } from "./choose-file.ts";
 import { mapConcurrently } from "./concurrency.ts";
 import { dependencyChain } from "./dependency-chain.ts";
 import { hashesOf, type Lookup } from "./lookup.ts";
+import { sameVersion } from "./pep440.ts";
 import { filenameOf, type Pin, type ReleaseFile } from "./pins.ts";
 import type { Distribution, Target } from "./resolution.ts";
 import type { IndexFile } from "./simple-index.ts";
 import { satisfies } from "./specifiers.ts";
 
-export interface MaterialiseContext {
+interface MaterialiseContext {
   store: Store;
   fetcher: Fetcher;
   lookup: Lookup;
@@ -25,7 +26,7 @@ export interface MaterialiseContext {
   onDistribution?: (distribution: Distribution) => void;
 }
 
-export interface Materialised {
+interface Materialised {
   distributions: Distribution[];
   warnings: string[];
 }
@@ -144,7 +145,7 @@ async function finish(pin: Pin, chosen: ChosenFile, context: OneContext): Promis
   const size = file.size ?? localSize(url);
   const distribution: Distribution = {
     name: pin.name,
-    version: pin.version,
+    version: versionOf(pin, file),
     kind: chosen.kind,
     filename: file.filename || filenameOf(url),
     sha256: hash,
@@ -155,6 +156,12 @@ async function finish(pin: Pin, chosen: ChosenFile, context: OneContext): Promis
   };
   context.onDistribution?.(distribution);
   return distribution;
+}
+
+/** The file's own version where it tells more than the pin: 2.3.1+cu121 for `==2.3.1`. */
+function versionOf(pin: Pin, file: ReleaseFile): string {
+  const version = wheelOf(file.filename)?.version ?? pin.version;
+  return sameVersion(version, pin.version) ? pin.version : version;
 }
 
 function localSize(url: string): number | undefined {

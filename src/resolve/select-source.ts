@@ -13,7 +13,7 @@ export type LockKind = "uv.lock" | "pylock.toml" | "poetry.lock" | "pdm.lock" | 
 
 const lockKinds: readonly string[] = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock"];
 
-export interface SelectionFacts {
+interface SelectionFacts {
   project: Project;
   /** requirements files named by the user: they decide. */
   requirements?: string[];

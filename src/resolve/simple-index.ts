@@ -56,7 +56,7 @@ function authError(shown: string, name: string, status: number): SheafError {
 }
 
 /** PEP 691 and its 700 additions. */
-export function parseJsonPage(body: string, base: string): IndexFile[] {
+function parseJsonPage(body: string, base: string): IndexFile[] {
   let page: Record<string, unknown>;
   try {
     page = table(JSON.parse(body));

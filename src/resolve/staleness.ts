@@ -3,7 +3,7 @@ import { evaluateMarker, type MarkerEnvironment } from "./markers.ts";
 import type { DeclaredRequirement } from "./pyproject.ts";
 import { satisfies } from "./specifiers.ts";
 
-export interface StalenessCheck {
+interface StalenessCheck {
   lock: string;
   /** Where the requirements stand: `pyproject.toml`. */
   declaredIn: string;

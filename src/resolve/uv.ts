@@ -18,7 +18,7 @@ import type { ResolveRequest } from "./resolve.ts";
 
 const run = promisify(execFile);
 
-export interface UvJob {
+interface UvJob {
   /** pyproject.toml or requirements files, from the project's root. */
   inputs: string[];
   request: ResolveRequest;

@@ -14,7 +14,7 @@ import type { LocalPackage, Target } from "../resolution.ts";
 import { pinnedVersion, satisfies } from "../specifiers.ts";
 import { sameVersion } from "../pep440.ts";
 
-export interface RequirementsReading extends LockReading {
+interface RequirementsReading extends LockReading {
   /** Requirements without an exact version: only a resolver can say what they mean. */
   unpinned: RequirementEntry[];
 }
