@@ -9,12 +9,17 @@ const ORACLE = `
 import ast, json, os, sys, sysconfig, warnings
 warnings.simplefilter("ignore")
 root = sysconfig.get_path("stdlib")
+every = int(sys.argv[1])
+count = 0
 for folder, folders, files in os.walk(root):
     folders[:] = sorted(f for f in folders if f not in ("site-packages", "__pycache__"))
     for name in sorted(files):
         if not name.endswith(".py"):
             continue
         path = os.path.join(folder, name)
+        count += 1
+        if count % every:
+            continue
         try:
             tree = ast.parse(open(path, "rb").read())
         except (SyntaxError, ValueError):
@@ -35,8 +40,8 @@ interface Expected {
   definitions: [string, number][];
 }
 
-function askPython(python: string): Expected[] {
-  const output = execFileSync(python, ["-c", ORACLE], {
+function askPython(python: string, every: number): Expected[] {
+  const output = execFileSync(python, ["-c", ORACLE, String(every)], {
     maxBuffer: 1 << 28,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "ignore"],
@@ -58,23 +63,31 @@ function runs(python: string): boolean {
 }
 
 describe("the lexer and Python's own ast agree on the whole standard library", () => {
-  for (const python of ["python3", "python3.10", "python3.12", "python3.13", "python3.14"]) {
-    it.skipIf(!runs(python))(`${python} (skipped when it is not installed)`, () => {
-      const files = askPython(python).filter(({ path }) => existsSync(path));
-      expect(files.length).toBeGreaterThan(500);
-      for (const { path, imports, definitions } of files) {
-        const facts = scanPython(decodePython(readFileSync(path)));
-        const found = facts.imports
-          .filter((fact) => !fact.dynamic)
-          .map(({ module, names, line }) => [module, names, line]);
-        expect(sorted(found), path).toEqual(sorted(imports));
-        const defined = [...facts.functions, ...facts.classes].map(({ name, line }) => [name, line]);
-        expect(sorted(defined), path).toEqual(sorted(definitions));
-      }
+  // The first is read whole; of the others, which mostly repeat it, every fifth file.
+  for (const [index, python] of ["python3", "python3.10", "python3.12", "python3.13", "python3.14"].entries()) {
+    it.skipIf(!runs(python))(`${python} (skipped when it is not installed)`, { timeout: 240_000 }, () => {
+      const files = askPython(python, index === 0 ? 1 : 5).filter(({ path }) => existsSync(path));
+      expect(files.length).toBeGreaterThan(100);
+      expect(files.flatMap(disagreements)).toEqual([]);
     });
   }
 });
 
-function sorted(rows: unknown[]): string[] {
-  return rows.map((row) => JSON.stringify(row)).sort();
+/** One line a fact that one side sees alone. */
+function disagreements({ path, imports, definitions }: Expected): string[] {
+  const facts = scanPython(decodePython(readFileSync(path)));
+  const found = [
+    ...facts.imports.filter((fact) => !fact.dynamic).map(({ module, names, line }) => [module, names, line]),
+    ...[...facts.functions, ...facts.classes].map(({ name, line }) => [name, line]),
+  ];
+  const [ours, theirs] = [counted(found), counted([...imports, ...definitions])];
+  return [...new Set([...ours.keys(), ...theirs.keys()])]
+    .filter((fact) => ours.get(fact) !== theirs.get(fact))
+    .map((fact) => `${path}: ${fact} ${ours.get(fact) ?? 0} times here, ${theirs.get(fact) ?? 0} in Python`);
+}
+
+function counted(rows: unknown[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const row of rows) counts.set(JSON.stringify(row), (counts.get(JSON.stringify(row)) ?? 0) + 1);
+  return counts;
 }
