@@ -1,0 +1,52 @@
+// Shared by the benchmarks: running commands, medians, and the table of ratios.
+import { spawnSync } from "node:child_process";
+
+/** Runs a program and returns seconds; throws with its output when it fails. */
+export function seconds(command, args, options = {}) {
+  const started = process.hrtime.bigint();
+  output(command, args, options);
+  return Number(process.hrtime.bigint() - started) / 1e9;
+}
+
+/** Runs a program and returns its stdout. */
+export function output(command, args, options = {}) {
+  const result = spawnSync(command, args, { encoding: "utf8", maxBuffer: 256 * 1024 * 1024, ...options });
+  if (result.status === 0) return result.stdout;
+  throw new Error(`${command} ${args.join(" ")} failed:\n${result.stdout}\n${result.stderr}\n${result.error ?? ""}`);
+}
+
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Runs two actions in turn, so that a noisy moment of the machine meets both. */
+export async function inTurn(times, baseline, sheaf) {
+  const results = { baseline: [], sheaf: [] };
+  for (let round = 0; round < times; round += 1) {
+    results.baseline.push(await baseline(round));
+    results.sheaf.push(await sheaf(round));
+  }
+  return { baseline: median(results.baseline), sheaf: median(results.sheaf), rounds: results };
+}
+
+/** Prints measures with their ratio and limit; returns how many are over. */
+export function printTable(rows) {
+  const cells = [["measure", "baseline", "sheaf", "ratio", "limit", ""], ...rows.map(rowOf)];
+  const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
+  for (const row of cells) console.log(row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join("  ").trimEnd());
+  return rows.filter((row) => !holds(row)).length;
+}
+
+function rowOf({ name, baseline, sheaf, unit, ratio, atMost }) {
+  const show = (value) => (value === undefined ? "–" : unit === "MB" ? `${(value / 1e6).toFixed(1)} MB` : `${value.toFixed(2)} s`);
+  const limit = ratio !== undefined ? `≤ ${ratio}×` : atMost !== undefined ? `≤ ${show(atMost)}` : "";
+  const quotient = baseline === undefined ? "" : `${(sheaf / baseline).toFixed(2)}×`;
+  return [name, show(baseline), show(sheaf), quotient, limit, holds({ baseline, sheaf, ratio, atMost }) ? "holds" : "OVER"];
+}
+
+function holds({ baseline, sheaf, ratio, atMost }) {
+  if (ratio !== undefined) return sheaf <= baseline * ratio;
+  return atMost === undefined || sheaf <= atMost;
+}
