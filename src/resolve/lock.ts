@@ -21,7 +21,8 @@ interface LockFile {
   text: string;
 }
 
-const header = "# Written by sheaf lock: every file's hash, for every Python and platform that the project allows.";
+const header =
+  "# Written by sheaf lock: the hashes of every file, for each Python that the project allows, on linux/amd64 and linux/arm64.";
 
 /**
  * Writes a resolution down as requirements with hashes. It names no URL of an index, has the hashes of all files of each

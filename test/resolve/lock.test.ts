@@ -65,7 +65,7 @@ describe("sheaf lock", () => {
         .join(" \\\n");
     expect(file).toBe("requirements.txt");
     expect(text).toBe(
-      `# Written by sheaf lock: every file's hash, for every Python and platform that the project allows.
+      `# Written by sheaf lock: the hashes of every file, for each Python that the project allows, on linux/amd64 and linux/arm64.
 -e ./libs/shared
 all==1.0 \\
 ${hashes("all", "1.0")}
