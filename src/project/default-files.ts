@@ -63,6 +63,7 @@ const folderRules: [RegExp, string][] = [
   ],
   [/^(?:dev|devtools|hack|benchmarks?|bench)$/, "development"],
   [/^(?:build|dist|wheels|wheelhouse)$/, "build results"],
+  [/^requirements$/, "dependency lists"],
 ];
 
 /** Files anywhere. */

@@ -68,7 +68,6 @@ describe("chooseFiles", () => {
       "app/templates/a.html",
       "locale/de/x.po",
       "pyproject.toml",
-      "requirements/base.txt",
       "static/x.css",
     ]);
     expect(kept).toEqual(

@@ -19,23 +19,29 @@ export interface CommandContext {
   script?: (path: string) => { text: string; file: string } | undefined;
 }
 
-const MAX_SCRIPTS = 8;
+const MAX_DEPTH = 12;
+const MAX_COMMANDS = 300;
 
 /**
  * Finds the process that stays in a command: shells, `poetry run` and waiting helpers are taken off, scripts of the
  * repository are read, and of several commands the last server or worker counts. What was dropped is noted.
  */
 export function readCommand(words: readonly string[], context: CommandContext): ReadCommand {
-  return readFrom({ words: [...words], source: context.source }, { ...context, depth: 0, notes: [] });
+  return readFrom(
+    { words: [...words], source: context.source },
+    { ...context, depth: 0, budget: { left: MAX_COMMANDS }, notes: [] },
+  );
 }
 
 /** The same for the shell form, which Docker gives to `/bin/sh -c`. */
 export function readShellCommand(text: string, context: CommandContext): ReadCommand {
-  return readShell(text, context.source, { ...context, depth: 0, notes: [] });
+  return readShell(text, context.source, { ...context, depth: 0, budget: { left: MAX_COMMANDS }, notes: [] });
 }
 
 interface State extends CommandContext {
   depth: number;
+  /** Commands that may still be read, for all of them together. */
+  budget: { left: number };
   notes: EvidenceNote[];
 }
 
@@ -46,20 +52,16 @@ interface Step {
 
 function readFrom(step: Step, state: State): ReadCommand {
   const { words, source } = peel(step, state);
-  const nested = shellText(words);
-  if (nested !== undefined && state.depth < MAX_SCRIPTS) {
-    const read = readShell(nested.text, source, { ...state, depth: state.depth + 1 });
-    return read.role === "other" && nested.script === undefined && isDynamic(nested.text, state)
-      ? unchanged(words, source, state)
-      : read;
-  }
-  const path =
-    words[0] !== undefined && /^(?:ba|da|z|a)?sh$/.test(baseName(words[0]))
-      ? words.find((word, index) => index > 0 && !word.startsWith("-"))
-      : words[0];
-  const script = path !== undefined && state.depth < MAX_SCRIPTS ? state.script?.(path) : undefined;
-  if (script) return readScript(script, { words, source, rest: words.slice(words.indexOf(path as string) + 1) }, state);
-  return finished({ words, source }, state);
+  // A script may call scripts, which may call it: the number of commands that are read is bounded.
+  if (state.depth >= MAX_DEPTH || state.budget.left-- <= 0) return finished({ words, source }, state);
+  const text = shellText(words);
+  if (text !== undefined) return readShell(text, source, { ...state, depth: state.depth + 1 });
+  const at = isShell(words[0]) ? words.findIndex((word, index) => index > 0 && !word.startsWith("-")) : 0;
+  const path = words[at];
+  const script = path === undefined ? undefined : state.script?.(path);
+  return script
+    ? readScript(script, { words, source, rest: words.slice(at + 1) }, state)
+    : finished({ words, source }, state);
 }
 
 function readScript(
@@ -167,16 +169,15 @@ function unchanged(words: string[], source: string, state: State): ReadCommand {
   return { role: "other", command: { value: words, source }, notes: state.notes, queues: [] };
 }
 
-function isDynamic(text: string, state: State): boolean {
-  return parseShell(text, state.lookup).some((command) => command.dynamic);
+/** The text in `sh -c TEXT`. */
+function shellText(words: string[]): string | undefined {
+  if (!isShell(words[0])) return undefined;
+  const at = words.findIndex((word, index) => index > 0 && /^-[a-z]*c$/.test(word));
+  return at === -1 ? undefined : words[at + 1];
 }
 
-/** The text in `sh -c TEXT`. */
-function shellText(words: string[]): { text: string; script?: string } | undefined {
-  if (words[0] === undefined || !/^(?:ba|da|z|a)?sh$/.test(baseName(words[0]))) return undefined;
-  const at = words.findIndex((word, index) => index > 0 && /^-[a-z]*c$/.test(word));
-  const text = words[at + 1];
-  return at === -1 || text === undefined ? undefined : { text };
+function isShell(word: string | undefined): boolean {
+  return word !== undefined && /^(?:ba|da|z|a)?sh$/.test(baseName(word));
 }
 
 /** Takes off what only starts something else and has no place in the image. */

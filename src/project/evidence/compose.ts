@@ -358,7 +358,7 @@ function readEnvironment(evidence: ServiceEvidence, { settings, places }: Servic
 }
 
 /** Whether a variable's name or value looks like a secret. */
-export function isSecret(name: string, value: string): boolean {
+function isSecret(name: string, value: string): boolean {
   return (
     /pass(?:word|wd)?(?:$|_)|secret|token|api_?key|private|credential|_key$|dsn$/i.test(name) ||
     /:\/\/[^/\s:@]*:[^/\s@]+@/.test(value)

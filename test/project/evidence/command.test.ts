@@ -81,6 +81,8 @@ describe("readCommand", () => {
   it("ends on scripts that start themselves", () => {
     const loop = { source: "x:1", script: () => ({ text: "exec /loop.sh", file: "loop.sh" }) };
     expect(readCommand(["/loop.sh"], loop).role).toBe("other");
+    const many = { source: "x:1", script: () => ({ text: "/many.sh\n".repeat(500), file: "many.sh" }) };
+    expect(readCommand(["/many.sh"], many).role).toBe("other");
   });
 });
 
