@@ -19,17 +19,20 @@ export interface WaitOptions {
 export async function waitForHttp(url: string, options: WaitOptions): Promise<number> {
   const startedAt = performance.now();
   const left = () => options.timeoutMs - (performance.now() - startedAt);
-  let last = "it was never reached";
+  let last = unreached;
   while (left() > 0) {
     const reason = options.gaveUp?.();
     if (reason !== undefined) throw notReady(url, reason);
     const answer = await tryOnce(url, Math.max(1, Math.min(left(), 5000)));
     if (answer === "200") return performance.now() - startedAt;
-    last = answer;
+    // The last try may have had a millisecond: what was answered before says more.
+    if (left() > 0 || last === unreached) last = answer;
     await sleep(Math.max(1, Math.min(left(), options.everyMs ?? 20)));
   }
   throw notReady(url, `${(options.timeoutMs / 1000).toFixed(1)} s have passed, last: ${last}`);
 }
+
+const unreached = "it was never reached";
 
 function notReady(url: string, reason: string): SheafError {
   return new SheafError("SHEAF_NOT_READY", `${url} did not answer 200: ${reason}`, {
