@@ -18,6 +18,8 @@ export interface Context {
   /** Look at indexes and unlocked inputs anew. */
   readonly refresh: boolean;
   readonly directory: string;
+  /** Takes the live lines off the terminal, for output that follows. */
+  stopProgress(): void;
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
   /** Runs when the command is over, however it ends. */

@@ -4,7 +4,7 @@ import type { Store } from "../store/store.ts";
 import type { FoundModule, ModuleOwner } from "./python-modules.ts";
 
 /** Raised when the same source gives other names. */
-const importsVersion = 1;
+const importsVersion = 2;
 
 /**
  * Names that a module may import: absolute dotted names of its imports, and strings that look like module names. What was
@@ -54,6 +54,8 @@ export function importedNames(source: string, module: string, isPackage: boolean
   const facts = scanPython(source);
   const names = new Set<string>();
   for (const each of facts.imports) {
+    // What only a type checker imports is never loaded.
+    if (each.where === "type-checking") continue;
     const base = absoluteName(each.module, module, isPackage);
     if (base === undefined) continue;
     if (base !== "") names.add(base);

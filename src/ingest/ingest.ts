@@ -74,7 +74,9 @@ async function one(
   { store, fetcher, pool, emit }: IngestServices,
 ): Promise<WheelFacts> {
   const digest: Digest = `sha256:${distribution.sha256}`;
-  const task: WheelTask = { storeRoot: store.root, digest, filename: distribution.filename, ...options };
+  // NVIDIA's licence allows its libraries to be passed on as they are.
+  const strip = options.strip && !distribution.name.startsWith("nvidia-");
+  const task: WheelTask = { storeRoot: store.root, digest, filename: distribution.filename, ...options, strip };
   const known = knownWheel(store, task);
   if (known) return known;
   const label = `${distribution.name} ${distribution.version}`;

@@ -75,7 +75,14 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
   const gathered = await gather(request, services);
   const bytecode = request.compiler
     ? await compileReached(
-        { gathered, choice: request.choice, start: request.imports, python: request.compiler, mtime: request.mtime },
+        {
+          gathered,
+          choice: request.choice,
+          platform: request.platform,
+          start: request.imports,
+          python: request.compiler,
+          mtime: request.mtime,
+        },
         services,
       )
     : new Map<string, OwnerBytecode>();

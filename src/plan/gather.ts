@@ -64,6 +64,7 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
   const wheelsAtWork = ingestWheels(hasSources ? [] : distributions, wheelOptions, services);
   // Awaited below; a failure before that must not count as unhandled.
   wheelsAtWork.catch(() => {});
+  prefetch(request, services);
   const interpreter = debianPython
     ? undefined
     : await ingestHostInterpreter(choice, { key: interpreterKey(choice, { strip }), strip, mtime }, services);
@@ -101,6 +102,13 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
     missing: native.missing,
     collisionNotes,
   };
+}
+
+/** The base's packages are known before the interpreter tells which libraries it needs: they are fetched meanwhile. */
+function prefetch({ archive, shell, debianPython }: GatherRequest, { offline }: PlanServices): void {
+  if (offline) return;
+  const names = [...basePackages({ shell }), ...(debianPython?.packages ?? [])].toSorted();
+  for (const pkg of archive.resolve(names)) archive.fetch(pkg).catch(() => {});
 }
 
 /** Sdists are built only where there are some: their code is loaded only then. */

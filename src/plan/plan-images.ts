@@ -8,7 +8,7 @@ import type { Project, Sourced } from "../project/project.ts";
 import { standardLibrary } from "../project/python/standard-library.ts";
 import { readProject } from "../project/read-project.ts";
 import { resolveDistributions } from "../resolve/resolve.ts";
-import type { Resolution, Target } from "../resolve/resolution.ts";
+import type { Distribution, Resolution, Target } from "../resolve/resolution.ts";
 import { placeFiles } from "./app-files.ts";
 import { chooseImages, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler } from "./choose-python.ts";
@@ -60,7 +60,7 @@ export interface PlannedProject {
  * @throws SheafError for everything that a person has to mend
  */
 export async function planImages(options: PlanOptions, services: PlanServices): Promise<PlannedProject> {
-  const project = await readProject(options.directory, { app: options.app });
+  const project = await readProject(options.directory, { app: options.app, records: services.store });
   const platform = choosePlatform(options.platform, project);
   const intents = chooseImages(project, { names: options.images });
   const planner = new Planner({ project, platform, options, code: readOwnCode(project) }, services);
@@ -74,7 +74,7 @@ export async function planTargets(
   options: PlanOptions,
   services: PlanServices,
 ): Promise<{ project: Project; targets: { intent: ImageIntent; target: Target }[] }> {
-  const project = await readProject(options.directory, { app: options.app });
+  const project = await readProject(options.directory, { app: options.app, records: services.store });
   const platform = choosePlatform(options.platform, project);
   const intents = chooseImages(project, { names: options.images });
   const planner = new Planner({ project, platform, options, code: { sources: new Map() } }, services);
@@ -258,6 +258,7 @@ class Planner {
         requirements: intent.requirements?.value,
         noBuild: options.noBuild,
         refresh: this.#services.refresh,
+        onDistribution: (distribution) => this.#fetchEarly(distribution),
       },
       this.#services,
     );
@@ -270,6 +271,12 @@ class Planner {
       seconds: (performance.now() - started) / 1000,
     });
     return resolution;
+  }
+
+  /** Starts a download as soon as the file is known. Whoever needs the file waits for this same download, and hears of its failure. */
+  #fetchEarly({ name, version, url, sha256, size, kind }: Distribution): void {
+    if (kind !== "wheel" || this.#services.offline) return;
+    this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
 
   #checkImports({ intent, environment, start, importRoots, minor }: ImportCheck): void {

@@ -1,4 +1,5 @@
 import { reachModules } from "../bytecode/reach.ts";
+import { alwaysReached } from "../bytecode/stdlib.ts";
 import { compileModules, type OwnerBytecode } from "../ingest/bytecode.ts";
 import { ImportNames } from "../ingest/imports.ts";
 import {
@@ -9,33 +10,20 @@ import {
   wheelOwner,
 } from "../ingest/python-modules.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
+import type { Platform } from "../platform.ts";
 import type { Gathered } from "./gather.ts";
 import type { PlanServices } from "./services.ts";
 
 export interface ReachRequest {
   gathered: Gathered;
   choice: InterpreterChoice;
+  platform: Platform;
   /** Dotted names that the project's code and its start command name. */
   start: string[];
   /** Interpreter of this machine with the image's minor. */
   python: string;
   mtime: number;
 }
-
-/** Every start imports these before any module of the project. */
-const atEveryStart = [
-  "site",
-  "encodings",
-  "encodings.utf_8",
-  "encodings.idna",
-  "importlib",
-  "runpy",
-  "codecs",
-  "io",
-  "os",
-  "abc",
-  "stat",
-];
 
 /**
  * Compiles the modules that the start may reach, over all imports of all distributions and the standard library.
@@ -51,7 +39,11 @@ export async function compileReached(
     owners.push(standardLibraryOwner(gathered.interpreter, choice.prefix, services.store));
   }
   for (const wheel of gathered.wheels) owners.push(wheelOwner(wheel, gathered.layout, services.store));
-  const wanted = reach(indexModules(owners), [...atEveryStart, ...request.start], new ImportNames(services.store));
+  const wanted = reach(
+    indexModules(owners),
+    [...alwaysReached(request.platform), ...request.start],
+    new ImportNames(services.store),
+  );
   const { cacheTag } = gathered.layout;
   const compiled = await compileModules(
     { wanted, python: request.python, minor: choice.minor, cacheTag, mtime: request.mtime },

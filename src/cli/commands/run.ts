@@ -3,6 +3,8 @@ import * as fs from "node:fs";
 import { newestOf, openStoredImage } from "../../assemble/stored-images.ts";
 import { exitCodes, SheafError } from "../../errors.ts";
 import { type Command, flagOption, listOption, textOption, type CommandInput } from "../command.ts";
+import type { Running } from "../../engine/engine.ts";
+import { forwardSignals } from "../../engine/forward-signals.ts";
 import type { Context } from "../context.ts";
 
 export const run: Command = {
@@ -87,22 +89,14 @@ async function runHere(request: RunRequest, context: Context): Promise<number> {
     readOnly,
     emit: context.emit,
     onOutput: (chunk, stream) => (stream === "stdout" ? process.stdout : process.stderr).write(chunk),
-    onHealth: (status) => {
-      context.emit({ type: "stage", stage: "health", message: status });
+    onHealth: (status, evidence) => {
+      context.emit({ type: "stage", stage: "health", message: evidence ? `${status}: ${evidence}` : status });
       if (status === "healthy") settle(true);
       if (status === "unhealthy") settle(false);
     },
   });
-  const where = ports.map((port) => `http://127.0.0.1:${port.host}`).join(" ");
-  context.emit({
-    type: "stage",
-    stage: "running",
-    message: `${request.reference} without an engine${where ? ` on ${where}` : ""}`,
-    seconds: running.startMs / 1000,
-  });
-  const stop = () => void running.stop();
-  process.removeAllListeners("SIGINT").removeAllListeners("SIGTERM");
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  announce(context, request, { where: "without an engine", seconds: running.startMs / 1000 });
+  takeSignals(running);
   if (!request.wait) return running.exited;
   const result = await Promise.race([healthy, running.exited.then(() => false)]);
   await running.stop();
@@ -123,16 +117,26 @@ async function runInEngine(kind: string, request: RunRequest, context: Context):
     image: request.reference,
     onOutput: (chunk, stream) => void (stream === "stdout" ? process.stdout : process.stderr).write(chunk),
   });
-  const where = request.ports.map((port) => `http://127.0.0.1:${port.host}`).join(" ");
-  context.emit({
-    type: "stage",
-    stage: "running",
-    message: `${request.reference} in ${engine.describe()}${where ? ` on ${where}` : ""}`,
-  });
-  const stop = () => void container.stop();
-  process.removeAllListeners("SIGINT").removeAllListeners("SIGTERM");
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  announce(context, request, { where: `in ${engine.describe()}` });
+  takeSignals(container);
   return container.exited;
+}
+
+function announce(
+  context: Context,
+  { reference, ports }: RunRequest,
+  { where, seconds }: { where: string; seconds?: number },
+): void {
+  const addresses = ports.map((port) => `http://127.0.0.1:${port.host}`).join(" ");
+  const message = `${reference} ${where}${addresses ? `, ${addresses}` : ""}`;
+  context.emit({ type: "stage", stage: "running", message, seconds });
+  context.stopProgress();
+}
+
+/** From here on signals are for the image: the first asks it to stop, the second kills it. */
+function takeSignals(running: Running): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(signal);
+  forwardSignals(running);
 }
 
 function readEnvironment(input: CommandInput): Record<string, string> {

@@ -21,8 +21,16 @@ import { token } from "./token.ts";
 
 /** Reads the facts of a module. Never throws: what Python would refuse is read as far as it goes. */
 export function scanPython(source: string): PythonFacts {
-  return new Scanner(source).scan();
+  const known = scanned.get(source);
+  if (known) return known;
+  const facts = new Scanner(source).scan();
+  if (scanned.size < mostScanned) scanned.set(source, facts);
+  return facts;
 }
+
+/** The project's modules are asked about several times in a run: for apps, for imports, for what the image lacks. */
+const scanned = new Map<string, PythonFacts>();
+const mostScanned = 500;
 
 interface Block {
   indent: number;
