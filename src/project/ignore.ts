@@ -109,6 +109,24 @@ function rulesOf(text: string, name: string, read: RuleReader): Rule[] {
   return rules;
 }
 
+/** Stands for a star in an expression that is being built; no file name holds it. */
+const STAR = "\0";
+
+/**
+ * Puts the stars in. One with another after it in the same segment takes the shortest text that what is between them fits,
+ * and never tries again (a lookahead with a back reference is atomic): so `*a*a*a*a*b` takes no time on `aaaa…`.
+ */
+function withStars(body: string): string {
+  const segments = body.split(STAR);
+  let groups = 0;
+  return segments.reduce((done, fixed, index) => {
+    const last = index === segments.length - 1 || fixed.includes("\\/") || fixed.includes(".*");
+    if (last) return `${done}[^/]*${fixed}`;
+    groups++;
+    return `${done}(?=([^/]*?${fixed}))\\${groups}`;
+  });
+}
+
 /** gitignore(5), PATTERN FORMAT. */
 function gitRule(line: string, source: string): Rule | undefined {
   if (line.startsWith("#")) return undefined;
@@ -135,7 +153,7 @@ function matcher(
   if (suffix !== undefined) return (subject) => subject.endsWith(suffix);
   const body = expressionOf(pattern);
   if (body === undefined) return undefined;
-  const expression = new RegExp(`^${body}$`, "su");
+  const expression = new RegExp(`^${withStars(body)}$`, "su");
   return (subject) => expression.test(subject);
 }
 
@@ -171,7 +189,7 @@ function gitExpression(pattern: string): string | undefined {
         body += "(?:.*/)?";
         end++;
       } else if (end - index >= 2 && atStart && next === undefined) body += ".*";
-      else body += "[^/]*";
+      else body += STAR;
       index = end;
     } else if (character === "?") {
       body += "[^/]";
@@ -298,7 +316,7 @@ function dockerExpression(pattern: string): string | undefined {
       if (pattern[index] === "/") index++;
       body += index >= pattern.length ? ".*" : "(?:.*/)?";
     } else if (character === "*") {
-      body += "[^/]*";
+      body += STAR;
       index++;
     } else if (character === "?") {
       body += "[^/]";

@@ -172,6 +172,14 @@ describe(".gitignore", () => {
     fc.assert(fc.property(file, file, compare), { numRuns: 250 });
   });
 
+  it("takes no time on patterns that are made to", () => {
+    const ignores = new GitIgnores();
+    ignores.add("", `${"*a".repeat(30)}*b\n[a-z]${"*a?".repeat(20)}*b`);
+    expect(ignores.match("a".repeat(250), false)).toBeUndefined();
+    expect(ignores.match(`${"a".repeat(249)}b`, false)?.ignored).toBe(true);
+    expect(new DockerIgnore(`${"*a".repeat(30)}*b`, "x").match(`d/${"a".repeat(250)}`)).toBeUndefined();
+  });
+
   it("names the file and line that decided", () => {
     const ignores = new GitIgnores();
     ignores.add("dir", "x\n# remark\n*.txt\n");

@@ -77,13 +77,6 @@ export async function configJsonSchema(): Promise<Record<string, unknown>> {
   };
 }
 
-/** Checks a configuration, of whatever origin, and gives every problem. */
-export async function configProblems(value: unknown): Promise<ConfigProblem[]> {
-  const problems: ConfigProblem[] = [];
-  await validated(value, problems);
-  return problems;
-}
-
 async function validated(value: unknown, problems: ConfigProblem[]): Promise<SheafConfig> {
   const { SheafConfig } = await import("./schema.ts");
   const result = SheafConfig.safeParse(value);
