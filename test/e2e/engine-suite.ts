@@ -100,7 +100,8 @@ export async function answerOf(url: string, seconds = 60): Promise<string> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     try {
-      return await (await fetch(url)).text();
+      const response = await fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(3000) });
+      return await response.text();
     } catch (error) {
       if (Date.now() > deadline) throw error;
       await sleep(100);
