@@ -73,20 +73,17 @@ function placement(project: Project, intent: ImageIntent, workdir: string): Plac
   };
 }
 
-/** The COPY instructions of the final stage whose sources are folders or files of the context. */
+/** The COPY instructions of the final stage whose sources are folders or files of the repository. */
 function copiesOf({ dockerfile }: ImageIntent, workdir: string): Place[] {
   if (!dockerfile) return [];
-  const context = path.posix.dirname(dockerfile.file);
-  const prefix = context === "." ? "" : `${context}/`;
   return dockerfile.copies
     .filter((copy) => !/[*?[\]]/.test(copy.from))
     .map((copy): Place => {
-      const from = path.posix.normalize(`${prefix}${copy.from}`).replace(/^\.\//, "").replace(/\/$/, "");
+      const from = path.posix.normalize(copy.from).replace(/^\.\//, "").replace(/\/$/, "");
       const to = path.posix.resolve(workdir, copy.to).slice(1);
       const toFolder = copy.to.endsWith("/") || copy.to === ".";
       return (file, isFolder) => {
-        if (from === "." || from === "")
-          return prefix === "" || file.startsWith(prefix) ? join(to, file.slice(prefix.length)) : undefined;
+        if (from === "." || from === "") return join(to, file);
         if (file === from) return isFolder || !toFolder ? to : join(to, path.posix.basename(from));
         return file.startsWith(`${from}/`) ? join(to, file.slice(from.length + 1)) : undefined;
       };

@@ -35,19 +35,29 @@ export interface BuildRequest {
 const buildVersion = 1;
 
 /** Debian packages that compile an extension, and what well-known distributions link against. */
-const toolchain = ["gcc", "g++", "libc6-dev", "make", "pkg-config"];
+// pg_config and others like it are Perl scripts; perl-base is essential in Debian, so nothing depends on it.
+const toolchain = ["gcc", "g++", "libc6-dev", "make", "perl-base", "pkg-config"];
 const headers: Record<string, string[] | undefined> = {
   cffi: ["libffi-dev"],
+  "confluent-kafka": ["librdkafka-dev"],
+  gssapi: ["libkrb5-dev"],
+  h5py: ["libhdf5-dev"],
   lxml: ["libxml2-dev", "libxslt1-dev"],
   mysqlclient: ["default-libmysqlclient-dev"],
   pillow: ["libjpeg-dev", "zlib1g-dev"],
-  psycopg2: ["libpq-dev"],
   "psycopg-c": ["libpq-dev"],
+  "psycopg2-binary": ["libpq-dev"],
+  psycopg2: ["libpq-dev"],
   pycurl: ["libcurl4-openssl-dev", "libssl-dev"],
-  pyodbc: ["unixodbc-dev"],
+  pygit2: ["libgit2-dev"],
+  pygraphviz: ["libgraphviz-dev"],
+  pylibmc: ["libmemcached-dev", "zlib1g-dev"],
   pymssql: ["freetds-dev"],
+  pyodbc: ["unixodbc-dev"],
   "python-ldap": ["libldap-dev", "libsasl2-dev"],
   "python-snappy": ["libsnappy-dev"],
+  shapely: ["libgeos-dev"],
+  "systemd-python": ["libsystemd-dev"],
   xmlsec: ["libxmlsec1-dev"],
 };
 

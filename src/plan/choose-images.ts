@@ -2,6 +2,7 @@ import { SheafError } from "../errors.ts";
 import type { ImageSettings } from "../project/config/schema.ts";
 import type { AppObject, DockerfileEvidence, Project, ServiceEvidence, Sourced } from "../project/project.ts";
 import { readCommand } from "./command.ts";
+import { installedBy } from "./installed-by.ts";
 import type { Role } from "./image-plan.ts";
 
 /** What one image is to be, before anything is resolved: settings, evidence and defaults brought together. */
@@ -83,6 +84,7 @@ function intentFor(project: Project, { name, role, settings, service }: IntentPa
   const dockerfile = project.dockerfiles.find((each) => each.file === service?.dockerfile) ?? project.dockerfiles[0];
   const command = chooseCommand({ settings, service, dockerfile, role, name });
   const app = chooseApp(project, { role, settings, command, name });
+  const installs = installedBy(project, dockerfile);
   const configured = <T>(key: string, value: T): Sourced<T> => ({
     value,
     source: `${project.configFile ?? "config"} images.${name}.${key}`,
@@ -91,13 +93,13 @@ function intentFor(project: Project, { name, role, settings, service }: IntentPa
     name,
     role,
     app,
-    command: command ?? defaultCommand(role, app),
+    command: withScheduleFile(command ?? defaultCommand(role, app), role),
     settings,
     service,
     dockerfile,
-    extras: settings.extras ? configured("extras", settings.extras) : { value: [], source: "default" },
-    groups: settings.groups ? configured("groups", settings.groups) : { value: [], source: "default" },
-    requirements: settings.requirements && configured("requirements", settings.requirements),
+    extras: settings.extras ? configured("extras", settings.extras) : installs.extras,
+    groups: settings.groups ? configured("groups", settings.groups) : installs.groups,
+    requirements: settings.requirements ? configured("requirements", settings.requirements) : installs.requirements,
     env: {
       ...dockerfile?.env,
       ...service?.env,
@@ -189,10 +191,16 @@ function defaultCommand(role: Role, app: AppObject | undefined): Sourced<string[
   const source = `${app.file}:${app.line} is Celery()`;
   const celery = ["celery", "-A", app.factory ? `${app.module}:${app.attribute}` : app.module];
   if (role === "worker") return { value: [...celery, "worker", "--loglevel=info"], source };
-  if (role === "beat")
-    return { value: [...celery, "beat", "--loglevel=info", "--schedule=/tmp/celerybeat-schedule"], source };
+  if (role === "beat") return { value: [...celery, "beat", "--loglevel=info"], source };
   if (role === "flower") return { value: [...celery, "flower"], source };
   return undefined;
+}
+
+/** Beat keeps its times in a file, in the working directory unless told: that one is read-only in the image. */
+function withScheduleFile(command: Sourced<string[]> | undefined, role: Role): Sourced<string[]> | undefined {
+  if (!command || role !== "beat" || readCommand(command.value).program !== "celery") return command;
+  if (command.value.some((word) => /^(?:-s|-S|--schedule(?:r)?)(?:=|$)/.test(word))) return command;
+  return { value: [...command.value, "--schedule=/tmp/celerybeat-schedule"], source: command.source };
 }
 
 interface PortRequest {

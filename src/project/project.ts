@@ -126,6 +126,8 @@ export interface Project {
   /** Names of optional-dependencies and dependency-groups in pyproject. */
   extras: string[];
   groups: string[];
+  /** Groups that the project's own tool installs unless told otherwise (`[tool.uv] default-groups`). */
+  defaultGroups?: Sourced<string[]>;
   apps: AppObject[];
   /** Near misses for the error when no app is found: what it is and what to type. */
   nearMisses: { file: string; line: number; what: string; try: string }[];

@@ -12,6 +12,8 @@ export interface PythonMetadata {
   pythonVersion?: Sourced<string>;
   extras: string[];
   groups: string[];
+  /** `[tool.uv] default-groups`. */
+  defaultGroups?: Sourced<string[]>;
   scripts: Record<string, string>;
   /** Packages that build settings name, to know where the code is: `src`. */
   packageFolders: string[];
@@ -83,6 +85,11 @@ function readPyproject(metadata: PythonMetadata, input: PyprojectInput): void {
     ...(Array.isArray(tableAt(document, "tool", "uv")["dev-dependencies"]) ? ["dev"] : []),
   ];
   metadata.groups = [...new Set(groups)];
+  const byDefault = tableAt(document, "tool", "uv")["default-groups"];
+  if (Array.isArray(byDefault) || byDefault === "all") {
+    const value = byDefault === "all" ? metadata.groups : byDefault.filter((each) => typeof each === "string");
+    metadata.defaultGroups = { value, source: source("tool", "uv", "default-groups") };
+  }
   for (const [name, target] of [
     ...Object.entries(tableAt(poetry, "scripts")),
     ...Object.entries(tableAt(project, "scripts")),

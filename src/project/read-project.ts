@@ -71,6 +71,7 @@ export async function readProject(directory: string, options: ReadProjectOptions
     dependencyFiles: findDependencyFiles(repository, folder, evidence.dockerfiles),
     extras: metadata.extras,
     groups: metadata.groups,
+    ...(metadata.defaultGroups && { defaultGroups: metadata.defaultGroups }),
     apps,
     nearMisses: found.nearMisses,
     dockerfiles: evidence.dockerfiles,

@@ -10,7 +10,11 @@ export function errorText(error: unknown, style: Style): string {
 
 function knownError(error: SheafError, style: Style): string {
   const rows = [
-    ...error.details.map(([label, value]) => [style.dim(printable(label)), printable(value)]),
+    ...error.details.flatMap(([label, value]) =>
+      printable(value)
+        .split("\n")
+        .map((line, index) => [index === 0 ? style.dim(printable(label)) : "", line]),
+    ),
     ...error.hints.map((hint, index) => [index === 0 ? style.cyan("try") : "", printable(hint)]),
   ];
   const body = alignColumns(rows).map((line) => `  ${line}`);
