@@ -10,6 +10,7 @@ import type { ImagePlan, PlannedFile } from "../plan/image-plan.ts";
 import type { Digest, Store } from "../store/store.ts";
 import { composeGroup, type ComposedGroup } from "./compose-group.ts";
 import { composeLayerTask } from "./compose-task.ts";
+import type { Overlay } from "./overlay.ts";
 import { projectMetadata } from "./project-metadata.ts";
 
 export interface AppLayerRequest {
@@ -20,6 +21,8 @@ export interface AppLayerRequest {
   reached: string[];
   /** Interpreter of this machine that compiles them. */
   compiler?: string;
+  /** The base image. */
+  over?: Overlay;
 }
 
 /**
@@ -42,18 +45,20 @@ export async function composeAppLayer(request: AppLayerRequest, store: Store): P
   const segment = known && store.hasBlob(known.segment.digest) ? known : await writeSegment(request, store);
   if (segment !== known) store.writeRecord("app-segment", key, segment);
   const { uid, gid } = plan.user.value;
+  const workdir = plan.config.workdir.value.slice(1);
+  const { over } = request;
   // The layer is small: on a thread, starting that would take longer than the work.
   const composed = await composeGroup(
     {
       kind: "app",
       name: `${plan.project.name} files`,
       segments: [segment.segment],
-      directories: plan.writable.map((folder) => ({ path: folder, mode: 0o755, uid, gid })),
-      paths: () => [...segment.paths, `${plan.config.workdir.value.slice(1)}/`],
+      directories: plan.writable.map((folder) => ({ path: over?.tree.resolve(folder) ?? folder, mode: 0o755, uid, gid })),
+      paths: () => [...segment.paths, `${over?.tree.resolve(workdir) ?? workdir}/`],
       contents: [],
       mtime: plan.options.created,
     },
-    { store, compose: composeLayerTask },
+    { store, compose: composeLayerTask, ...(over ? { over } : {}) },
   );
   if (segment !== known) await checkUnchanged(plan.files, root);
   return composed;

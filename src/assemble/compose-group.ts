@@ -3,6 +3,7 @@ import type { DirectoryEntry } from "../filesystem/entry.ts";
 import type { LayerRecord, SegmentRef } from "../oci/compose-layer.ts";
 import type { Store } from "../store/store.ts";
 import type { ComposeTask } from "./compose-task.ts";
+import { type Overlay, overDirectories } from "./overlay.ts";
 import type { LayerKind } from "./partition.ts";
 
 export interface GroupRequest {
@@ -24,13 +25,25 @@ export interface ComposedGroup {
   contents: GroupRequest["contents"];
 }
 
+export interface GroupContext {
+  store: Store;
+  compose: (task: ComposeTask) => Promise<LayerRecord>;
+  /** The image below, unless it is made of groups too. */
+  over?: Overlay;
+}
+
 /** Makes the layer of a group, or finds it in the store by its segments. */
 export async function composeGroup(
   group: GroupRequest,
-  { store, compose }: { store: Store; compose: (task: ComposeTask) => Promise<LayerRecord> },
+  { store, compose, over }: GroupContext,
 ): Promise<ComposedGroup> {
   const { kind, name, segments, contents, mtime } = group;
-  const key = JSON.stringify([segments.map((segment) => segment.digest), group.directories, mtime]);
+  const key = JSON.stringify([
+    segments.map((segment) => segment.digest),
+    group.directories,
+    mtime,
+    ...(over ? [over.key] : []),
+  ]);
   const known = store.readRecord<LayerRecord>("layer-group", key);
   if (known?.parts.every((part) => store.hasBlob(part))) {
     return { name, record: { ...known, kind, createdBy: createdBy(kind, name) }, reused: true, contents };
@@ -46,7 +59,7 @@ export async function composeGroup(
   const record = await compose({
     storeRoot: store.root,
     segments,
-    directories: parents,
+    directories: over ? overDirectories(parents, over) : parents,
     mtime,
     kind,
     createdBy: createdBy(kind, name),

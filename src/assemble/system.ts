@@ -2,11 +2,13 @@ import { buildSegment } from "../archive/segment.ts";
 import { systemEntries } from "../debian/base.ts";
 import type { CachedLibrary } from "../debian/ld-so-cache.ts";
 import type { ElfFacts } from "../elf/facts.ts";
+import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { DebFacts } from "../ingest/deb.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Platform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import { sha256 } from "../store/store.ts";
+import { entriesOver } from "./entries-over.ts";
 
 export interface SystemRequest {
   debs: readonly DebFacts[];
@@ -16,6 +18,8 @@ export interface SystemRequest {
   platform: Platform;
   shell: boolean;
   mtime: number;
+  /** The image that all of it goes over. */
+  base?: BaseImage;
 }
 
 export interface SystemSegment {
@@ -35,6 +39,7 @@ export function systemSegment(request: SystemRequest, store: Store): SystemSegme
     platform,
     shell,
     mtime,
+    ...(request.base ? [request.base.key] : []),
   ]);
   const known = store.readRecord<SystemRecord>("system", key);
   const record = known && store.hasBlob(known.segment.digest) ? known : write(request, store);
@@ -48,17 +53,12 @@ interface SystemRecord {
   paths: string[];
 }
 
-function write({ debs, elf, user, platform, shell, mtime }: SystemRequest, store: Store): SystemRecord {
+function write({ debs, elf, user, platform, shell, mtime, base }: SystemRequest, store: Store): SystemRecord {
   const libraries = elf.flatMap(({ path, facts }): CachedLibrary[] =>
     facts.soname && /^usr\/local\/lib\/[^/]+$/.test(path) ? [{ soname: facts.soname, path: `/${path}` }] : [],
   );
-  const entries = systemEntries({
-    debs: debs.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    user,
-    platform,
-    shell,
-    libraries,
-  });
+  const options = { debs: debs.toSorted((a, b) => (a.name < b.name ? -1 : 1)), user, platform, shell, libraries };
+  const entries = base ? entriesOver(base, options) : systemEntries(options);
   const files = entries.filter((entry) => entry.type !== "directory");
   const built = buildSegment(files, { mtime });
   return {

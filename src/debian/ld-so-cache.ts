@@ -7,6 +7,7 @@ export interface CachedLibrary {
 
 const headerSize = 48;
 const entrySize = 24;
+const magic = "glibc-ld.so.cache1.1";
 
 /** FLAG_ELF_LIBC6 and the machine's bits (glibc, sysdeps/generic/ldconfig.h). */
 const machineFlags = { x86_64: 0x0303, aarch64: 0x0a03 } as const;
@@ -39,7 +40,7 @@ export function ldSoCache(libraries: CachedLibrary[], machine: "x86_64" | "aarch
     table.writeUInt32LE(offsetOf(soname), at + 4);
     table.writeUInt32LE(offsetOf(path), at + 8);
   }
-  table.write("glibc-ld.so.cache1.1", 0, "latin1");
+  table.write(magic, 0, "latin1");
   table.writeUInt32LE(sorted.length, 20);
   table.writeUInt32LE(end - tableEnd, 24);
   // cache_file_new_flags_endian_little
@@ -75,4 +76,30 @@ function digits(text: string, at: number): string {
   let end = at;
   while (end < text.length && text.charCodeAt(end) >= 48 && text.charCodeAt(end) <= 57) end++;
   return text.slice(at, end);
+}
+
+/**
+ * Reads /etc/ld.so.cache in glibc's new format, alone or behind the old one (`ld.so-1.7.0`), little-endian. Libraries for
+ * certain processors only are left out; what is no such cache holds nothing.
+ */
+export function readLdSoCache(bytes: Uint8Array, machine: "x86_64" | "aarch64"): CachedLibrary[] {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = all.indexOf(magic, 0, "latin1");
+  if (start < 0 || all.length < start + headerSize) return [];
+  const cache = all.subarray(start);
+  const count = Math.min(cache.readUInt32LE(20), Math.floor((cache.length - headerSize) / entrySize));
+  const libraries: CachedLibrary[] = [];
+  for (let index = 0; index < count; index++) {
+    const at = headerSize + index * entrySize;
+    if (cache.readInt32LE(at) !== machineFlags[machine] || cache.readBigUInt64LE(at + 16) !== 0n) continue;
+    const soname = textAt(cache, cache.readUInt32LE(at + 4));
+    const path = textAt(cache, cache.readUInt32LE(at + 8));
+    if (soname !== undefined && path?.startsWith("/")) libraries.push({ soname, path });
+  }
+  return libraries;
+}
+
+function textAt(bytes: Buffer, offset: number): string | undefined {
+  const end = offset < bytes.length ? bytes.indexOf(0, offset) : -1;
+  return end < 0 ? undefined : bytes.toString("latin1", offset, end);
 }

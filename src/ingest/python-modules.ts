@@ -4,6 +4,8 @@ import * as path from "node:path";
 import { inflateEntry, readZip, type ZipEntry } from "../archive/zip.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { Digest, Store } from "../store/store.ts";
+import type { BaseImage } from "./base/base-image.ts";
+import { cachedPath } from "./bytecode.ts";
 import type { InterpreterFacts } from "./interpreter.ts";
 import { interpreterEntries } from "./interpreter.ts";
 import type { IngestedWheel } from "./ingest.ts";
@@ -18,6 +20,8 @@ export interface ModuleOwner {
   roots: string[];
   /** Source files as paths in the image. */
   paths: string[];
+  /** Sources whose bytecode is in the image already. */
+  compiled?: ReadonlySet<string>;
   /** The source as it is in the image; undefined when it can't be had. */
   read(path: string): Uint8Array | undefined;
 }
@@ -64,6 +68,25 @@ export function standardLibraryOwner(facts: InterpreterFacts, prefix: string, st
           file.endsWith(".py") && !file.startsWith(`${purelib}/`) && !path.basename(file).startsWith("_sysconfigdata"),
       ),
     read: (file) => readFile(path.join(source, file.slice(stdlib.length + 1))),
+  };
+}
+
+/** The standard library of a base image's own interpreter. */
+export function baseLibraryOwner(base: BaseImage, { stdlib, cacheTag }: PythonLayout, store: Store): ModuleOwner {
+  const { files, tree, facts } = base;
+  const paths = Object.keys(files.sources);
+  let all: Uint8Array | undefined;
+  return {
+    name: "standard library",
+    key: `${facts.digest} ${stdlib}`,
+    roots: [stdlib],
+    paths: paths.filter((file) => !path.basename(file).startsWith("_sysconfigdata")),
+    compiled: new Set(paths.filter((file) => tree.find(cachedPath(file, cacheTag)))),
+    read(file) {
+      all ??= (facts.sources && store.readBlob(facts.sources)) ?? new Uint8Array();
+      const [offset, length] = files.sources[file] ?? [0, 0];
+      return length > 0 ? all.subarray(offset, offset + length) : undefined;
+    },
   };
 }
 

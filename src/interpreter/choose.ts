@@ -43,7 +43,7 @@ export interface InterpreterServices {
 
 /** Which CPython goes into the image. */
 export interface InterpreterChoice {
-  kind: "uv" | "host" | "debian";
+  kind: "uv" | "host" | "debian" | "base";
   /** `3.12.1` */
   version: string;
   /** `3.12` */

@@ -1,19 +1,29 @@
 /** How an engine sees a path after some layers: enough to tell what the next layer does to it. */
 export type Node = { type: "directory" } | { type: "symlink"; target: string } | { type: "other" };
 
-/** The union of layers (image-spec, layer.md#applying-changesets), types only. */
-export class MergedFilesystem {
-  readonly #nodes = new Map<string, Node>();
+/** The union of layers (image-spec, layer.md#applying-changesets). */
+export class MergedFilesystem<Held extends { type: string } = Node> {
+  /** Stands for folders that only follow from the paths in them. */
+  readonly #implied: Held;
+  readonly #nodes = new Map<string, Held>();
   readonly #children = new Map<string, Set<string>>();
 
-  get(path: string): Node | undefined {
+  constructor(implied: Held) {
+    this.#implied = implied;
+  }
+
+  get(path: string): Held | undefined {
     return this.#nodes.get(path);
   }
 
+  entries(): IterableIterator<[path: string, node: Held]> {
+    return this.#nodes.entries();
+  }
+
   /** Puts a node in place, with its parents; whatever isn't a directory loses its children. */
-  set(path: string, node: Node): void {
+  set(path: string, node: Held): void {
     const parent = parentOf(path);
-    if (parent !== "" && this.#nodes.get(parent)?.type !== "directory") this.set(parent, { type: "directory" });
+    if (parent !== "" && this.#nodes.get(parent)?.type !== "directory") this.set(parent, this.#implied);
     if (node.type !== "directory") this.clear(path);
     this.#nodes.set(path, node);
     const siblings = this.#children.get(parent) ?? new Set();

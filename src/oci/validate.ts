@@ -2,7 +2,7 @@ import { sha256 } from "../store/store.ts";
 import { layerHistory } from "./history.ts";
 import type { Image } from "./image.ts";
 import type { ImageProblem } from "./image-problem.ts";
-import { MergedFilesystem } from "./merged-filesystem.ts";
+import { MergedFilesystem, type Node } from "./merged-filesystem.ts";
 import { mediaTypes } from "./types.ts";
 import { validateLayer } from "./validate-layer.ts";
 
@@ -18,7 +18,7 @@ export const maxLayers = 125;
  */
 export async function validateImage(image: Image): Promise<ImageProblem[]> {
   const problems = [...documentProblems(image), ...configProblems(image), ...historyProblems(image)];
-  const merged = new MergedFilesystem();
+  const merged = new MergedFilesystem<Node>({ type: "directory" });
   for (const [index, layer] of image.layers.entries())
     problems.push(...(await validateLayer({ layer, index, merged })));
   return problems;

@@ -105,7 +105,16 @@ async function buildOne(
   const { store, fetcher, emit } = services;
   const { name, version, filename, url, sha256: hash, size } = distribution;
   const { choice, platform, mtime } = request.gather;
-  const key = JSON.stringify([buildVersion, hash, choice.kind, choice.version, platform, mtime]);
+  const over = request.gather.over?.image;
+  const key = JSON.stringify([
+    buildVersion,
+    hash,
+    choice.kind,
+    choice.version,
+    platform,
+    mtime,
+    ...(over ? [over.key] : []),
+  ]);
   const known = store.readRecord<BuiltWheel>("built-wheel", key);
   if (known && store.hasBlob(known.digest)) return asWheel(distribution, known, store.blobPath(known.digest));
   const label = `${name} ${version}`;
@@ -159,6 +168,7 @@ async function sandboxLayers(
   services: PlanServices,
 ): Promise<Layer[]> {
   const { archive, platform, mtime, debianPython, choice } = gather;
+  const below = gather.over ? { base: gather.over.image } : {};
   const wanted = debianPython && packages.length > 0 ? [...packages, `libpython${choice.minor}-dev`] : packages;
   const tools = await closeNative(
     {
@@ -168,6 +178,7 @@ async function sandboxLayers(
       links: interpreter?.links ?? [],
       wanted: new Map(wanted.map((name) => [name, "builds sdists"])),
       present: baseDebs,
+      ...below,
     },
     { ignoreScripts: gather.ignoreScripts, mtime },
     services,
@@ -175,12 +186,13 @@ async function sandboxLayers(
   const debs = [...baseDebs, ...tools.debs];
   const user = { name: "builder", uid: 20_001, gid: 20_001 };
   const system = systemSegment(
-    { debs: debs.map(({ facts }) => facts), elf: interpreter?.elf ?? [], user, platform, shell: true, mtime },
+    { debs: debs.map(({ facts }) => facts), elf: interpreter?.elf ?? [], user, platform, shell: true, mtime, ...below },
     services.store,
   );
   const compose = {
     store: services.store,
     compose: (task: Parameters<typeof services.pool.run<"layer">>[1]) => services.pool.run("layer", task),
+    ...(gather.over ? { over: gather.over.image } : {}),
   };
   const groups: Omit<GroupRequest, "mtime">[] = [{ kind: "base", name: "build tools", ...debianFiles(debs) }];
   if (interpreter) {
@@ -196,7 +208,8 @@ async function sandboxLayers(
   }
   groups.push({ kind: "system", name: "users and indexes", ...system, contents: [] });
   const composed = await Promise.all(groups.map((group) => composeGroup({ ...group, mtime }, compose)));
-  return composed.map(({ record }) => layerFromRecord(services.store, record));
+  const records = [...(gather.over?.image.facts.layers ?? []), ...composed.map(({ record }) => record)];
+  return records.map((record) => layerFromRecord(services.store, record));
 }
 
 /** Python's headers stay out of images; a build sees those of the interpreter that was copied. */

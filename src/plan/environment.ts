@@ -1,6 +1,8 @@
 import { composeGroup } from "../assemble/compose-group.ts";
 import { type PackagePart, partitionPackages } from "../assemble/partition.ts";
+import { replacedSegment } from "../assemble/replaced.ts";
 import { systemSegment } from "../assemble/system.ts";
+import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { OwnerBytecode } from "../ingest/bytecode.ts";
 import { interpreterEntries } from "../ingest/interpreter.ts";
 import { wheelEntries } from "../ingest/wheel.ts";
@@ -82,6 +84,7 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
           start: request.imports,
           python: request.compiler,
           mtime: request.mtime,
+          ...(request.over && request.choice.kind === "base" ? { base: request.over.image } : {}),
         },
         services,
       )
@@ -134,13 +137,39 @@ async function composeLayers(
   { request, gathered, bytecode }: ComposeInput,
   services: PlanServices,
 ): Promise<EnvironmentLayer[]> {
-  const { mtime } = request;
+  const { mtime, over } = request;
   const compose = (group: Omit<Parameters<typeof composeGroup>[0], "mtime">) =>
-    composeGroup({ ...group, mtime }, { store: services.store, compose: (task) => services.pool.run("layer", task) });
-  const layers = [compose({ kind: "base", name: "Debian base", ...debianFiles(gathered.baseDebs) })];
+    composeGroup(
+      { ...group, mtime },
+      {
+        store: services.store,
+        compose: (task) => services.pool.run("layer", task),
+        ...(over ? { over: over.image } : {}),
+      },
+    );
+  const layers: (EnvironmentLayer | Promise<EnvironmentLayer>)[] = over ? baseLayers(over.image) : [];
+  const replaced =
+    over &&
+    replacedSegment(over.image, { names: [...gathered.wheels.map(({ facts }) => facts.name)], mtime }, services.store);
+  if (replaced) layers.push(compose({ kind: "system", name: "packages of the base that others replace", ...replaced }));
+  if (!over) layers.push(compose({ kind: "base", name: "Debian base", ...debianFiles(gathered.baseDebs) }));
+  else if (gathered.baseDebs.length > 0)
+    layers.push(compose({ kind: "native", name: "Debian packages for the base", ...debianFiles(gathered.baseDebs) }));
   const { interpreter } = gathered;
+  const standard = bytecode.get("standard library");
+  if (!interpreter && standard && standard.paths.length > 0) {
+    layers.push(
+      compose({
+        kind: "python",
+        name: `Python ${request.choice.version} bytecode`,
+        segments: [standard.segment],
+        directories: [],
+        paths: () => standard.paths,
+        contents: [],
+      }),
+    );
+  }
   if (interpreter) {
-    const standard = bytecode.get("standard library");
     layers.push(
       compose({
         kind: "python",
@@ -168,7 +197,7 @@ async function composeLayers(
     };
   });
   // Beside the packages: base, Python, libraries, system, app.
-  for (const group of partitionPackages(parts, { budget: request.layerBudget - 5 })) {
+  for (const group of partitionPackages(parts, { budget: packageBudget(request) })) {
     layers.push(
       compose({
         kind: group.kind,
@@ -193,11 +222,34 @@ async function composeLayers(
       platform: request.platform,
       shell: request.shell,
       mtime,
+      ...(over ? { base: over.image } : {}),
     },
     services.store,
   );
-  layers.push(compose({ kind: "system", name: "users and indexes", ...system, contents: [] }));
+  // A base may have the image's user, and all else that it needs.
+  if (system.paths().length + system.directories.length > 0)
+    layers.push(compose({ kind: "system", name: "users and indexes", ...system, contents: [] }));
   return Promise.all(layers);
+}
+
+/** Layers that packages may have beside those of the base, Python, libraries, system and app. */
+function packageBudget({ layerBudget, over }: EnvironmentRequest): number {
+  return over
+    ? Math.max(12, Math.min(layerBudget - 6, mostLayers - 6 - over.image.facts.layers.length))
+    : layerBudget - 5;
+}
+
+/** Docker 20.10 takes 125 with the storage driver's own. */
+const mostLayers = 120;
+
+function baseLayers({ facts, reference }: BaseImage): EnvironmentLayer[] {
+  const { layers } = facts;
+  return layers.map((record, index) => ({
+    name: layers.length === 1 ? reference : `${reference} ${index + 1} of ${layers.length}`,
+    record,
+    reused: true,
+    contents: [],
+  }));
 }
 
 function sizeOfPart(part: PackagePart): EnvironmentLayer["contents"][number] {
@@ -233,7 +285,7 @@ function missingNotes(gathered: Gathered): PlanNote[] {
 }
 
 function environmentKey(request: EnvironmentRequest): string {
-  const { archive, resolution, packages, choice, ...rest } = request;
+  const { archive, resolution, packages, choice, over, ...rest } = request;
   return JSON.stringify([
     environmentVersion,
     rest,
@@ -241,5 +293,6 @@ function environmentKey(request: EnvironmentRequest): string {
     [choice.kind, choice.version],
     resolution.distributions.map(({ name, sha256 }) => [name, sha256]),
     [...packages],
+    ...(over ? [over.image.key, over.packages] : []),
   ]);
 }

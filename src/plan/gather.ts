@@ -1,5 +1,6 @@
 import { basePackages } from "../debian/base.ts";
 import type { DebianArchive } from "../debian/archive.ts";
+import { SheafError } from "../errors.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import {
   type DebOptions,
@@ -8,6 +9,7 @@ import {
   ingestWheels,
   type IngestedWheel,
 } from "../ingest/ingest.ts";
+import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { InterpreterFacts } from "../ingest/interpreter.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
@@ -32,6 +34,8 @@ export interface GatherRequest {
   /** Distributions whose files win over others'. */
   keepFilesOf: string[];
   mtime: number;
+  /** The image that all of it goes over, and packages that it needs for that; none when the base is composed. */
+  over?: { image: BaseImage; packages: string[] };
 }
 
 /** A Debian package of the image, and why it is there. */
@@ -55,8 +59,9 @@ export interface Gathered {
 
 /** Fetches what the store lacks, and adds Debian packages until every shared library is found. */
 export async function gather(request: GatherRequest, services: PlanServices): Promise<Gathered> {
-  const { archive, platform, choice, mtime, strip, debianPython } = request;
-  const layout = debianPython?.layout ?? pythonLayout(choice.minor);
+  const { archive, platform, choice, mtime, strip, debianPython, over } = request;
+  const isBases = choice.kind === "base";
+  const layout = (isBases ? over?.image.facts.python?.layout : debianPython?.layout) ?? pythonLayout(choice.minor);
   const debOptions: DebOptions = { ignoreScripts: request.ignoreScripts, mtime };
   const wheelOptions = { layout, strip, mtime, keepFilesOf: request.keepFilesOf };
   const { distributions } = request.resolution;
@@ -64,16 +69,26 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
   const wheelsAtWork = ingestWheels(hasSources ? [] : distributions, wheelOptions, services);
   // Awaited below; a failure before that must not count as unhandled.
   wheelsAtWork.catch(() => {});
-  prefetch(request, services);
-  const interpreter = debianPython
-    ? undefined
-    : await ingestHostInterpreter(choice, { key: interpreterKey(choice, { strip }), strip, mtime }, services);
+  if (!over) prefetch(request, services);
+  const interpreter =
+    debianPython || isBases
+      ? undefined
+      : await ingestHostInterpreter(choice, { key: interpreterKey(choice, { strip }), strip, mtime }, services);
   const links = interpreter?.links ?? [];
   const objects = interpreter?.elf ?? [];
   const wanted = new Map(
-    [...basePackages({ shell: request.shell }), ...(debianPython?.packages ?? [])].map((name) => [name, "base"]),
+    [...(over?.packages ?? basePackages({ shell: request.shell })), ...(debianPython?.packages ?? [])].map((name) => [
+      name,
+      "base",
+    ]),
   );
-  const base = await closeNative({ archive, platform, objects, links, wanted, present: [] }, debOptions, services);
+  const below = over ? { base: over.image } : {};
+  const base = await closeNative(
+    { archive, platform, objects, links, wanted, present: [], ...below },
+    debOptions,
+    services,
+  );
+  if (over && interpreter) refuseUnfit(over.image, { choice, interpreter, missing: base.missing });
   const { wheels, notes: collisionNotes } = hasSources
     ? await ingestWheels(
         await buildFrom(request, { layout, interpreter, baseDebs: base.debs }, services),
@@ -89,6 +104,7 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
       links,
       wanted: request.packages,
       present: base.debs,
+      ...below,
     },
     debOptions,
     services,
@@ -119,4 +135,31 @@ async function buildFrom(
 ): Promise<Distribution[]> {
   const { buildSdists } = await import("./build-sdists.ts");
   return buildSdists({ gather: request, ...parts }, services);
+}
+
+/** @throws SheafError SHEAF_BASE_PYTHON when an interpreter of this machine can't run over the base */
+function refuseUnfit(
+  base: BaseImage,
+  {
+    choice,
+    interpreter,
+    missing,
+  }: { choice: InterpreterChoice; interpreter: InterpreterFacts; missing: Gathered["missing"] },
+): void {
+  const { reference, facts } = base;
+  const [, minor = 0] = facts.glibc ?? [];
+  const needed = Number(interpreter.glibcNeeded?.split(".")[1] ?? 0);
+  const isCore = (path: string) => /\/(?:python3\.\d+|libpython[^/]*)$/.test(path);
+  const lacking = missing.filter(({ neededBy }) => neededBy.some(isCore)).map(({ soname }) => soname);
+  if (needed <= minor && lacking.length === 0) return;
+  const why =
+    needed > minor ? `it needs glibc 2.${needed}, and the base has 2.${minor}` : `the base lacks ${lacking.join(", ")}`;
+  throw new SheafError(
+    "SHEAF_BASE_PYTHON",
+    `the base ${reference} has no Python, and this machine's can't be added: ${why}`,
+    {
+      details: [["interpreter", `${choice.version}, ${choice.reason}`]],
+      hint: ["take a base that has Python, such as python:3.12-slim", "or --base debian, which composes one"],
+    },
+  );
 }

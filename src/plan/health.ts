@@ -8,16 +8,24 @@ export interface HealthRequest {
   sources: ReadonlyMap<string, string>;
   port: Sourced<number> | undefined;
   shell: boolean;
+  /** What asks, where nothing is configured; wget with a shell, else Python. */
+  client?: "wget" | "curl" | "python";
 }
 
 /** Docker's figures for every probe: asked every 30 s, 3 s to answer, 40 s to start, 3 failures in a row. */
 const figures = { interval: 30, timeout: 3, startPeriod: 40, retries: 3 };
 
 /** How the image says that it is well; undefined when it was told to have no probe. */
-export function chooseHealth({ intent, sources, port, shell }: HealthRequest): Sourced<HealthPlan> | undefined {
+export function chooseHealth({
+  intent,
+  sources,
+  port,
+  shell,
+  client: usual,
+}: HealthRequest): Sourced<HealthPlan> | undefined {
   const { settings, role } = intent;
   if (settings.health === false) return undefined;
-  const client = settings["health-client"] ?? (shell ? "wget" : "python");
+  const client = settings["health-client"] ?? usual ?? (shell ? "wget" : "python");
   if (settings.health) return { value: urlProbe(settings.health, client), source: "config" };
   if (role === "worker" || role === "beat")
     return { value: processProbe("celery", shell), source: `a ${role} has no port` };

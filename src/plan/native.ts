@@ -1,6 +1,7 @@
 import type { DebianArchive, DebPackage } from "../debian/archive.ts";
 import { closeLibraries } from "../elf/closure.ts";
 import type { ElfFacts } from "../elf/facts.ts";
+import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { DebOptions, IngestedDeb, IngestServices } from "../ingest/ingest.ts";
 import { ingestDebs } from "../ingest/ingest.ts";
 import { machineOf, tripletOf, type Platform } from "../platform.ts";
@@ -20,6 +21,8 @@ export interface NativeRequest {
   wanted: ReadonlyMap<string, string>;
   /** Packages that are in the image already. */
   present: readonly IngestedDeb[];
+  /** The image below, unless it is composed of packages too. */
+  base?: BaseImage;
 }
 
 export interface NativeClosure {
@@ -40,7 +43,7 @@ export async function closeNative(
   services: IngestServices,
 ): Promise<NativeClosure> {
   const reasons = new Map(request.wanted);
-  const present = request.present.map((deb) => deb.package);
+  const present = [...(request.base?.files.packages ?? []), ...request.present.map((deb) => deb.package)];
   const unknown = new Set<string>();
   for (;;) {
     const packages = request.archive.resolve([...reasons.keys()].toSorted(), { present });
@@ -69,17 +72,31 @@ export async function closeNative(
 }
 
 function closure(
-  { objects, links, present, platform }: NativeRequest,
+  { objects, links, present, platform, base }: NativeRequest,
   debs: readonly IngestedDeb[],
 ): ReturnType<typeof closeLibraries> {
   const all = [...present, ...debs];
   const triplet = tripletOf(platform);
-  return closeLibraries({
-    objects: [...objects, ...all.flatMap(({ facts }) => facts.elf)],
-    links: [...mergedLinks, ...links, ...all.flatMap(({ facts }) => facts.links)],
+  const below = base?.files.elf ?? [];
+  const closed = closeLibraries({
+    objects: [...below, ...objects, ...all.flatMap(({ facts }) => facts.elf)],
+    links: [...(base ? linksOf(base) : mergedLinks), ...links, ...all.flatMap(({ facts }) => facts.links)],
     machine: machineOf(platform),
-    searchPath: ["usr/local/lib", `lib/${triplet}`, `usr/lib/${triplet}`, "lib", "usr/lib"],
+    searchPath: base?.files.searchPath ?? ["usr/local/lib", `lib/${triplet}`, `usr/lib/${triplet}`, "lib", "usr/lib"],
   });
+  return base ? { ...closed, missing: missingAbove(closed.missing, below) } : closed;
+}
+
+function linksOf({ files }: BaseImage): { path: string; target: string }[] {
+  return files.nodes.flatMap(([path, type, , , , , target]) => (type === "symlink" ? [{ path, target: target ?? "" }] : []));
+}
+
+/** What the base's own files lack was missing before: they work without it, or never did. */
+function missingAbove(missing: NativeClosure["missing"], below: readonly ElfObject[]): NativeClosure["missing"] {
+  const paths = new Set(below.map(({ path }) => path));
+  return missing
+    .map(({ soname, neededBy }) => ({ soname, neededBy: neededBy.filter((path) => !paths.has(path)) }))
+    .filter(({ neededBy }) => neededBy.length > 0);
 }
 
 /** The links of a merged /usr stand in a layer of their own. */

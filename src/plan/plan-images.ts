@@ -10,6 +10,8 @@ import { readProject } from "../project/read-project.ts";
 import { resolveDistributions } from "../resolve/resolve.ts";
 import type { Distribution, Resolution, Target } from "../resolve/resolution.ts";
 import { placeFiles } from "./app-files.ts";
+import type { BaseImage } from "../ingest/base/base-image.ts";
+import type { ChosenBase } from "./base-image.ts";
 import { chooseImages, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler } from "./choose-python.ts";
 import { type CommandFacts, readCommand } from "./command.ts";
@@ -34,6 +36,8 @@ export interface PlanOptions {
   platform?: string;
   /** Debian suite of the base. */
   suite?: string;
+  /** An OCI layout or archive to build on, relative to the working directory; `debian` composes a base. */
+  base?: string;
   /** Refuse distributions that come as source only. */
   noBuild?: boolean;
   /** As a Dockerfile's ARGs: APP_ENV. */
@@ -48,6 +52,8 @@ export interface PlannedImage {
   reached: string[];
   /** Interpreter of this machine that compiles them. */
   compiler?: string;
+  /** The image that it is built on, unless its base is composed. */
+  base?: BaseImage;
 }
 
 export interface PlannedProject {
@@ -101,6 +107,7 @@ class Planner {
   readonly #services: PlanServices;
   readonly #archives = new Map<string, Promise<DebianArchive>>();
   #python: ReturnType<typeof choosePython> | undefined;
+  #base: Promise<ChosenBase | undefined> | undefined;
 
   constructor(input: PlannerInput, services: PlanServices) {
     this.#input = input;
@@ -109,30 +116,35 @@ class Planner {
 
   /** What markers and tags are evaluated for. */
   async target(): Promise<Target> {
-    const { project, platform, options } = this.#input;
+    const { platform } = this.#input;
     const { choice } = await (this.#python ??= this.#choosePython());
-    const archive = await this.#archive(choice.suite ?? options.suite ?? project.config.suite);
-    return { platform, python: choice.version, glibc: glibcOf(archive) };
+    const base = await this.#chosenBase();
+    const archive = await this.#archiveFor(choice);
+    return { platform, python: choice.version, glibc: base?.image.facts.glibc ?? glibcOf(archive) };
   }
 
   async plan(intent: ImageIntent): Promise<PlannedImage> {
-    const { project, platform, options, code } = this.#input;
+    const { project, platform, code } = this.#input;
     const { config } = project;
     const { choice, notes } = await (this.#python ??= this.#choosePython());
-    const archive = await this.#archive(choice.suite ?? options.suite ?? config.suite);
+    const chosenBase = await this.#chosenBase();
+    const archive = await this.#archiveFor(choice);
+    const over = chosenBase && (await planOver(chosenBase, archive, choice));
     const debianPython = choice.kind === "debian" ? await debianParts(archive, choice) : undefined;
     const target = await this.target();
     const resolution = await this.#resolve(intent, target);
     const command = intent.command ?? serverCommand(intent, resolution);
     const workdir = chooseWorkdir(intent);
-    const placed = placeFiles({ project, intent, workdir: workdir.value, store: this.#services.store });
+    const inProject = placeFiles({ project, intent, workdir: workdir.value, store: this.#services.store });
+    const placed = over ? { ...inProject, files: over.place(inProject.files) } : inProject;
     const importRoots = [...new Set([intent.app?.importRoot ?? "", project.directory, ""])];
     const facts = readCommand(command.value);
     const start = startModules({ facts, intent, code, importRoots });
     const own = ownImports(code, { start, importRoots, python: choice.minor });
     const compiler =
       config.bytecode === false ? undefined : findCompiler(choice, { platform, storeRoot: this.#services.store.root });
-    const user = { name: config.user ?? "appuser", uid: config.uid ?? 10001, gid: config.uid ?? 10001 };
+    const wantedUser = { name: config.user ?? "appuser", uid: config.uid ?? 10001, gid: config.uid ?? 10001 };
+    const user = over ? over.user(wantedUser, config.uid !== undefined) : wantedUser;
     const shell = config.shell ?? true;
     const strip = config.strip ?? true;
     const created = createdTime();
@@ -143,7 +155,7 @@ class Planner {
         archive,
         archiveState: `${archive.codename} ${archive.signedAt}`,
         choice,
-        identity: choice.kind === "debian" ? `debian ${choice.version}` : interpreterKey(choice, { strip }),
+        identity: choice.prefix === undefined ? `${choice.kind} ${choice.version}` : interpreterKey(choice, { strip }),
         debianPython,
         resolution,
         packages,
@@ -156,19 +168,33 @@ class Planner {
         imports: [...new Set([...own.names, facts.program])].toSorted(),
         compiler,
         layerBudget: config["layer-budget"] ?? 60,
+        ...(over ? { over: over.request } : {}),
       },
       this.#services,
     );
-    this.#checkImports({ intent, environment, start, importRoots, minor: choice.minor });
-    const health = chooseHealth({ intent, sources: code.sources, port: intent.port, shell });
-    const base = {
+    const inBase = over && choice.kind === "base" ? over.modules : [];
+    this.#checkImports({ intent, environment, start, importRoots, minor: choice.minor, inBase });
+    const probe = chooseHealth({ intent, sources: code.sources, port: intent.port, shell, ...over?.tools });
+    const health = over ? over.probe(probe) : probe;
+    const base: ImagePlan["base"] = over?.base ?? {
       kind: "debian",
       codename: archive.codename,
       version: archive.version,
       signedAt: archive.signedAt,
       shell,
       source: "apt configuration of this machine",
-    } as const;
+    };
+    const settings = imageSettings({
+      project,
+      intent,
+      command,
+      workdir,
+      importRoots: placed.importRoots,
+      port: intent.port,
+      health,
+      base: base.kind === "image" ? base.reference : `debian:${archive.codename}`,
+      user,
+    });
     const plan: ImagePlan = {
       planVersion,
       name: intent.name,
@@ -198,33 +224,47 @@ class Planner {
       withheld: project.withheld.map(({ path, reason, rule }) => ({ path, reason, rule })),
       user: { value: user, source: config.uid || config.user ? "config" : "default" },
       writable: (config.writable ?? []).map((folder) => join(workdir.value, folder)),
-      config: imageSettings({
-        project,
-        intent,
-        command,
-        workdir,
-        importRoots: placed.importRoots,
-        port: intent.port,
-        health,
-        base: `debian:${archive.codename}`,
-        user,
-      }),
+      config: over ? over.config(settings) : settings,
       options: { strip, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
       budget: budgetOf(intent),
       notes: [
         ...notes,
         ...packageNotes,
+        ...(over?.notes ?? []),
         ...environment.notes,
         ...resolution.warnings.map((message): PlanNote => ({ level: "warning", message })),
       ],
     };
     const inImage = new Map(placed.files.map((file) => [file.from, file.path]));
     const reached = own.reached.map((file) => inImage.get(file)).filter((file): file is string => file !== undefined);
-    return { plan, environment, reached, compiler };
+    return { plan, environment, reached, compiler, ...(over ? { base: over.request.image } : {}) };
   }
 
-  #choosePython(): ReturnType<typeof choosePython> {
+  #chosenBase(): Promise<ChosenBase | undefined> {
+    return (this.#base ??= chooseBase(this.#input, this.#services));
+  }
+
+  /** The suite of the base image, of the interpreter where that is Debian's, or the machine's own. */
+  async #archiveFor(choice: InterpreterChoice): Promise<DebianArchive> {
+    const base = await this.#chosenBase();
+    if (base) return this.#archiveOf(base);
+    const { project, options } = this.#input;
+    return this.#archive(choice.suite ?? options.suite ?? project.config.suite);
+  }
+
+  async #archiveOf(base: ChosenBase): Promise<DebianArchive> {
+    const { archiveOver } = await import("./over-base.ts");
+    return archiveOver(base, (suite) => this.#archive(suite));
+  }
+
+  async #choosePython(): ReturnType<typeof choosePython> {
     const { project, platform, options } = this.#input;
+    const base = await this.#chosenBase();
+    if (base) {
+      const { pythonOver } = await import("./over-base.ts");
+      const archive = await this.#archiveOf(base);
+      return pythonOver(base, { project, platform, flag: options.python, archive }, this.#services);
+    }
     const debian = async () => {
       const { debianPythonVersion } = await import("../debian/python.ts");
       const suite = options.suite ?? project.config.suite;
@@ -279,9 +319,13 @@ class Planner {
     this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
 
-  #checkImports({ intent, environment, start, importRoots, minor }: ImportCheck): void {
+  #checkImports({ intent, environment, start, importRoots, minor, inBase }: ImportCheck): void {
     const { project, code } = this.#input;
-    const provided = new Set([...standardLibrary(minor), ...environment.distributions.flatMap((each) => each.modules)]);
+    const provided = new Set([
+      ...standardLibrary(minor),
+      ...inBase,
+      ...environment.distributions.flatMap((each) => each.modules),
+    ]);
     const allowed = new Set([...(project.config["allow-missing"] ?? []), ...(intent.settings["allow-missing"] ?? [])]);
     const missing = missingImports(code, {
       start,
@@ -296,12 +340,29 @@ class Planner {
   }
 }
 
+/** The base image that a flag or the configuration names. Its code is loaded only then. */
+async function chooseBase({ project, options, platform }: PlannerInput, services: PlanServices) {
+  const wanted = options.base ?? project.config.base;
+  if (wanted === undefined || wanted === "debian") return undefined;
+  const { openBase } = await import("./base-image.ts");
+  const source = options.base === undefined ? `${project.configFile ?? "config"} base` : "--base";
+  const folder = options.base === undefined ? project.root : process.cwd();
+  return openBase({ wanted, source, folder, platform }, services);
+}
+
+async function planOver(base: ChosenBase, archive: DebianArchive, choice: InterpreterChoice) {
+  const { overBase } = await import("./over-base.ts");
+  return overBase(base, { archive, choice });
+}
+
 interface ImportCheck {
   intent: ImageIntent;
   environment: Environment;
   start: string[];
   importRoots: string[];
   minor: string;
+  /** Modules that the base image has beside the standard library. */
+  inBase: string[];
 }
 
 interface StartQuestion {
@@ -386,7 +447,7 @@ function wantedPackages(
     else
       notes.push({
         level: "warning",
-        message: `${value} (${source}) is not in ${archive.codename} and left out`,
+        message: `${value} (${source}) is not in ${archive.codename || "the base's archive"} and left out`,
         hint: "name its replacement in [tool.sheaf] packages",
       });
   }

@@ -1,8 +1,10 @@
 import { reachModules } from "../bytecode/reach.ts";
 import { alwaysReached } from "../bytecode/stdlib.ts";
+import type { BaseImage } from "../ingest/base/base-image.ts";
 import { compileModules, type OwnerBytecode } from "../ingest/bytecode.ts";
 import { ImportNames } from "../ingest/imports.ts";
 import {
+  baseLibraryOwner,
   type FoundModule,
   indexModules,
   type ModuleOwner,
@@ -20,6 +22,8 @@ export interface ReachRequest {
   platform: Platform;
   /** Dotted names that the project's code and its start command name. */
   start: string[];
+  /** The image below, when its own interpreter is used. */
+  base?: BaseImage;
   /** Interpreter of this machine with the image's minor. */
   python: string;
   mtime: number;
@@ -38,6 +42,7 @@ export async function compileReached(
   if (gathered.interpreter && choice.prefix !== undefined) {
     owners.push(standardLibraryOwner(gathered.interpreter, choice.prefix, services.store));
   }
+  if (request.base) owners.push(baseLibraryOwner(request.base, gathered.layout, services.store));
   for (const wheel of gathered.wheels) owners.push(wheelOwner(wheel, gathered.layout, services.store));
   const wanted = reach(
     indexModules(owners),
@@ -67,7 +72,7 @@ function reach(modules: Map<string, FoundModule>, start: string[], names: Import
   const wanted = new Map<ModuleOwner, string[]>();
   for (const path of paths) {
     const owner = byPath.get(path)?.found.owner;
-    if (owner) wanted.set(owner, [...(wanted.get(owner) ?? []), path]);
+    if (owner && !owner.compiled?.has(path)) wanted.set(owner, [...(wanted.get(owner) ?? []), path]);
   }
   return wanted;
 }

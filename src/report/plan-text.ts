@@ -87,7 +87,7 @@ function imageLines({ plan, size }: PlanView, style: Style, width: number): stri
 type Row = [label: string, value: string, source: string];
 
 function baseText(plan: ImagePlan): string {
-  if (plan.base.kind === "image") return plan.base.reference;
+  if (plan.base.kind === "image") return `${plan.base.reference} ${plan.base.digest.slice(0, 19)}`;
   const bytes = plan.packages.reduce((sum, each) => sum + each.installedSize, 0);
   return `Debian ${plan.base.version}, ${plural(plan.packages.length, "package")}, ${formatBytes(bytes)}`;
 }

@@ -1,3 +1,5 @@
+import type { NamedBase } from "../ingest/base/facts.ts";
+import { type BaseTask, ingestBase } from "../ingest/base/ingest-base.ts";
 import { type DebFacts, type DebTask, ingestDeb } from "../ingest/deb.ts";
 import { ingestInterpreter, type InterpreterFacts, type InterpreterTask } from "../ingest/interpreter.ts";
 import { ingestWheel, type WheelFacts, type WheelTask } from "../ingest/wheel.ts";
@@ -10,6 +12,7 @@ export interface Tasks {
   deb(input: DebTask): Promise<DebFacts>;
   interpreter(input: InterpreterTask): Promise<InterpreterFacts>;
   layer(input: ComposeTask): Promise<LayerRecord>;
+  base(input: BaseTask): Promise<NamedBase>;
 }
 
 export type TaskName = keyof Tasks;
@@ -32,4 +35,5 @@ export const tasks: Tasks = {
   deb: ingestDeb,
   interpreter: ingestInterpreter,
   layer: composeLayerTask,
+  base: ingestBase,
 };

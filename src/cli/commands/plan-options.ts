@@ -11,6 +11,7 @@ export const planOptionDefinitions: OptionDefinition[] = [
   { flags: "--app <module:attribute>", summary: "the application, when it is not found or there are several" },
   { flags: "--python <version>", summary: "Python in the image, for example 3.12" },
   { flags: "--platform <platform>", summary: "linux/amd64 or linux/arm64" },
+  { flags: "--base <image>", summary: "OCI layout or archive to build on; debian composes a base" },
   { flags: "--suite <codename>", summary: "Debian suite of the base, for example trixie" },
   { flags: "--no-build", summary: "refuse packages that have no wheel" },
   {
@@ -31,6 +32,7 @@ export function readPlanOptions(input: CommandInput): PlanOptions {
     python: textOption(input, "python") ?? buildArguments.get("PYTHON_VERSION"),
     platform: textOption(input, "platform"),
     suite: textOption(input, "suite"),
+    base: textOption(input, "base"),
     // commander makes `build: false` of --no-build.
     noBuild: input.options["build"] === false,
     buildArguments,
