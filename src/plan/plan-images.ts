@@ -16,6 +16,7 @@ import { chooseImages, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler } from "./choose-python.ts";
 import { type CommandFacts, readCommand } from "./command.ts";
 import { type Environment, prepareEnvironment } from "./environment.ts";
+import { fileNotes } from "./file-notes.ts";
 import { chooseHealth } from "./health.ts";
 import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
 import { importErrors } from "./import-errors.ts";
@@ -228,6 +229,7 @@ class Planner {
       options: { strip, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
       budget: budgetOf(intent),
       notes: [
+        ...fileNotes(project),
         ...notes,
         ...packageNotes,
         ...(over?.notes ?? []),
