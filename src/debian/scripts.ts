@@ -61,7 +61,7 @@ function follow({ script, argument, text, host, options }: ScriptRun): void {
   if (!/^#!\s*\/(usr\/)?bin\/(env\s+)?(sh|dash|bash)(\s|$)/.test(first))
     throw unknownScript({ name, script, text, line: 1, reason: "is not a shell script" });
   try {
-    evaluateShell(parseShell(text), host, {
+    evaluateShell(parseShell(withoutLocalFolders(text)), host, {
       args: [argument],
       variables: {
         DPKG_ROOT: "",
@@ -80,6 +80,17 @@ function follow({ script, argument, text, host, options }: ScriptRun): void {
     }
     throw error;
   }
+}
+
+/**
+ * debhelper's part that makes a package's empty folders under /usr/local, where images have none of them. Its lines stay, as
+ * empty ones, so that errors name the right line.
+ */
+function withoutLocalFolders(text: string): string {
+  return text.replaceAll(
+    /^# Automatically added by dh_usrlocal\/[\w.~+-]+\n[\s\S]*?^# End automatically added section$/gm,
+    (section) => section.replaceAll(/[^\n]+/g, ""),
+  );
 }
 
 function unknownScript(found: {

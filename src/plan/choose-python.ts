@@ -15,8 +15,8 @@ export interface PythonRequest {
   platform: Platform;
   /** `--python` */
   flag?: string;
-  /** Offers of Debian's archive, the base's own suite first. */
-  debian?: () => Promise<{ version: string; suite: string }[]>;
+  /** Offers of Debian's archive, the base's own suite first; no more are looked for when one fits. */
+  debian?: (fits: (version: string) => boolean) => Promise<{ version: string; suite: string }[]>;
 }
 
 export interface ChosenPython {
@@ -46,20 +46,42 @@ export async function choosePython(
     platform,
     offline: services.offline,
   };
-  const tools = { store: services.store, emit: services.emit, debian, specifierMatches: satisfies };
+  const tools = { store: services.store, emit: services.emit, specifierMatches: satisfies };
+  const choose = async (asked: InterpreterRequest): Promise<InterpreterChoice> =>
+    chooseInterpreter(asked, { ...tools, debian: debian && (() => debian((version) => fits(version, asked))) });
   try {
-    return { choice: await chooseInterpreter(request, tools), notes: [] };
+    const choice = await choose(request);
+    return { choice, notes: notesOn(choice) };
   } catch (error) {
     if (!wish || !project.requiresPython || !(error instanceof SheafError) || error.code !== "SHEAF_NO_PYTHON")
       throw error;
     const source = project.requiresPython.source;
-    const choice = await chooseInterpreter({ ...request, wanted: undefined, source }, tools);
+    const choice = await choose({ ...request, wanted: undefined, source });
     const message = `${wish.source} asks for Python ${wish.value}, which is neither on this machine nor to be had; ${choice.version} fits requires-python ${project.requiresPython.value}`;
     return {
       choice: { ...choice, reason: `${choice.reason}; ${wish.source} asks for ${wish.value}` },
-      notes: [{ level: "note", message }],
+      notes: [{ level: "note", message }, ...notesOn(choice)],
     };
   }
+}
+
+function fits(version: string, { wanted, requires }: InterpreterRequest): boolean {
+  const minor = (text: string) => text.split(".").slice(0, 2).join(".");
+  return (wanted === undefined || minor(version) === minor(wanted)) && (!requires || satisfies(version, requires));
+}
+
+/** Debian's next release: complete and signed, but its packages still change. */
+const unreleased = new Set(["forky"]);
+
+function notesOn({ kind, version, suite }: InterpreterChoice): PlanNote[] {
+  if (kind !== "debian" || !suite || !unreleased.has(suite)) return [];
+  return [
+    {
+      level: "warning",
+      message: `Python ${version} comes from ${suite}, Debian's testing, and so does the base: nothing older has it`,
+      hint: `with Python ${version.split(".").slice(0, 2).join(".")} on this machine, or uv to download it, the base is stable Debian`,
+    },
+  ];
 }
 
 /** An interpreter of this machine that compiles bytecode for the choice, if there is one. */
@@ -76,20 +98,40 @@ export function findCompiler(
 
 /** Suites that may have a newer Python than the machine's own, oldest first. */
 const laterSuites: Record<string, string[] | undefined> = {
-  bullseye: ["bookworm", "trixie"],
-  bookworm: ["trixie"],
+  bullseye: ["bookworm", "trixie", "forky"],
+  bookworm: ["trixie", "forky"],
+  trixie: ["forky"],
 };
 
-/** Pythons of the base's suite, and of later suites of the same archive. */
+/** Python of the base's suite, and of later suites of the same archive until one fits. */
 export async function debianOffers(
   own: DebianArchive,
   open: (suite: string) => Promise<DebianArchive>,
-  versionOf: (archive: DebianArchive) => string | undefined,
+  {
+    versionOf,
+    fits,
+  }: { versionOf: (archive: DebianArchive) => string | undefined; fits: (version: string) => boolean },
 ): Promise<{ version: string; suite: string }[]> {
-  const archives = [own];
-  for (const suite of laterSuites[own.codename] ?? []) archives.push(await open(suite));
-  return archives.flatMap((archive) => {
-    const version = versionOf(archive);
-    return version ? [{ version, suite: archive.codename }] : [];
-  });
+  const offers: { version: string; suite: string }[] = [];
+  for (const suite of [own.codename, ...(laterSuites[own.codename] ?? [])]) {
+    const archive = suite === own.codename ? own : await openIfThere(suite, open);
+    const version = archive && versionOf(archive);
+    if (!version) continue;
+    offers.push({ version, suite });
+    if (fits(version)) break;
+  }
+  return offers;
+}
+
+/** A machine's keyring or mirror may not know a suite that is younger than itself. */
+async function openIfThere(
+  suite: string,
+  open: (suite: string) => Promise<DebianArchive>,
+): Promise<DebianArchive | undefined> {
+  try {
+    return await open(suite);
+  } catch (error) {
+    if (error instanceof SheafError && unreleased.has(suite)) return undefined;
+    throw error;
+  }
 }

@@ -267,11 +267,11 @@ class Planner {
       const archive = await this.#archiveOf(base);
       return pythonOver(base, { project, platform, flag: options.python, archive }, this.#services);
     }
-    const debian = async () => {
+    const debian = async (fits: (version: string) => boolean) => {
       const { debianPythonVersion } = await import("../debian/python.ts");
       const suite = options.suite ?? project.config.suite;
       const own = await this.#archive(suite);
-      return debianOffers(own, (later) => this.#archive(later), debianPythonVersion);
+      return debianOffers(own, (later) => this.#archive(later), { versionOf: debianPythonVersion, fits });
     };
     return choosePython({ project, platform, flag: options.python, debian }, this.#services);
   }

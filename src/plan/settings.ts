@@ -65,7 +65,9 @@ function environment({
       : {}),
   };
   const told = Object.fromEntries(
-    Object.entries(intent.env).filter(([name]) => !name.startsWith("PIP_") && !builderOnly.has(name)),
+    Object.entries(intent.env).filter(
+      ([name, { value }]) => !name.startsWith("PIP_") && !builderOnly.has(name) && !(value === "" && isProxy(name)),
+    ),
   );
   const merged = { ...defaults, ...told };
   const path = told["PYTHONPATH"];
@@ -106,6 +108,11 @@ const builderOnly = new Set([
     "HOME",
   ],
 ]);
+
+/** A proxy of the build that was not given. */
+function isProxy(name: string): boolean {
+  return /^(?:https?|ftp|all|no)_proxy$/i.test(name);
+}
 
 function mergePaths(first: string, second: string): string {
   const parts = [...first.split(":"), ...second.split(":")].filter((part) => part !== "" && !part.includes("$"));

@@ -113,7 +113,8 @@ export class AppKinds {
       return this.ofExpression(file, wraps ? first.value : bound.value, { scope: place, steps: steps + 1 });
     }
     const imported = this.#imported(file, name);
-    return imported && this.#ofName(imported.file, imported.name, { scope: "", steps: steps + 1 });
+    if (imported) return this.#ofName(imported.file, imported.name, { scope: "", steps: steps + 1 });
+    return this.#throughStars(file, name, (origin) => this.#ofName(origin, name, { scope: "", steps: steps + 1 }));
   }
 
   #ofClass(file: string, name: string, steps: number): FoundKind | undefined {
@@ -131,7 +132,8 @@ export class AppKinds {
     const kind = Object.hasOwn(classes, target) ? classes[target] : undefined;
     if (kind) return { kind, what: kind === "fastapi" ? "FastAPI()" : "Celery()" };
     const imported = this.#imported(file, name);
-    return imported && this.#ofClass(imported.file, imported.name, steps + 1);
+    if (imported) return this.#ofClass(imported.file, imported.name, steps + 1);
+    return this.#throughStars(file, name, (origin) => this.#ofClass(origin, name, steps + 1));
   }
 
   #findFunction(file: string, name: string, steps: number): { file: string; fact: FunctionFact } | undefined {
@@ -139,7 +141,19 @@ export class AppKinds {
     const fact = this.facts(file).functions.find((one) => one.name === name && one.scope === "");
     if (fact) return { file, fact };
     const imported = this.#imported(file, name);
-    return imported && this.#findFunction(imported.file, imported.name, steps + 1);
+    if (imported) return this.#findFunction(imported.file, imported.name, steps + 1);
+    return this.#throughStars(file, name, (origin) => this.#findFunction(origin, name, steps + 1));
+  }
+
+  /** Looks for a plain name in the repository's modules that a file imports whole, the last one first. */
+  #throughStars<T>(file: string, name: string, look: (origin: string) => T | undefined): T | undefined {
+    if (name.includes(".")) return undefined;
+    for (const { module, names } of this.facts(file).imports.toReversed()) {
+      const origin = names.includes("*") ? this.moduleFile(file, module) : undefined;
+      const found = origin === undefined || origin === file ? undefined : look(origin);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /** Where an imported name is defined among the repository's files. */

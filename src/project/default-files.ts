@@ -90,7 +90,7 @@ const projectFileRules: [RegExp, string][] = [
   [/^(?:dev-|test-|docs-)?requirements.*\.(?:txt|in)$|^constraints.*\.txt$/, "dependency lists"],
   [/\.(?:md|rst|puml)$|^(?:README|CHANGELOG|CONTRIBUTING|AUTHORS|CODEOWNERS)/i, "documentation"],
   [
-    /^(?:Makefile|[Jj]ustfile|Procfile|Jenkinsfile|Vagrantfile|Brewfile|Tiltfile|MANIFEST\.in|runtime\.txt|setup\.(?:py|cfg)|(?:noxfile|tasks)\.py|fabfile\.py)$/,
+    /^(?:Makefile|[Jj]ustfile|Procfile|Jenkinsfile|Vagrantfile|Brewfile|Tiltfile|MANIFEST\.in|runtime\.txt|setup\.(?:py|cfg)|noxfile\.py|fabfile\.py)$/,
     "development",
   ],
   [

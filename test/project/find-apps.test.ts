@@ -96,6 +96,18 @@ describe("findApps", () => {
     ]);
   });
 
+  it("follows a factory with arguments through star imports", () => {
+    const { names } = find({
+      "users/__init__.py": "",
+      "users/app.py": "from core import make_server\nfrom .parts import parts\napp = make_server(parts)\n",
+      "core/__init__.py": "from .http import *\n",
+      "core/http/__init__.py": "from .errors import *\nfrom .server import *\n",
+      "core/http/errors.py": "from fastapi import HTTPException\n",
+      "core/http/server.py": "from fastapi import FastAPI\ndef make_server(parts) -> FastAPI:\n    return FastAPI()\n",
+    });
+    expect(names).toEqual(["fastapi users.app:app"]);
+  });
+
   it("prefers the app that mounts, and names the reason", () => {
     const { apps } = find({
       "v1/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",

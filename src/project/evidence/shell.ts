@@ -140,13 +140,23 @@ class ShellReader {
     const set = operator?.startsWith(":") ? known !== undefined && known !== "" : known !== undefined;
     if (operator?.endsWith("+")) return set ? unquoted(alternative) : "";
     if (set) return known;
-    const nested = /^\$\{?([A-Za-z_]\w*)(?::?-([^{}]*))?\}?$/.exec(alternative);
-    if (operator?.endsWith("-") || operator?.endsWith("=")) {
-      return nested
-        ? (this.#variables.get(nested[1] as string) ?? this.#lookup(nested[1] as string) ?? nested[2])
-        : unquoted(alternative);
-    }
+    if (operator?.endsWith("-") || operator?.endsWith("=")) return this.#alternative(alternative);
     return known;
+  }
+
+  /** What stands for a variable that is not set; undefined when it needs one that isn't known. */
+  #alternative(text: string): string | undefined {
+    let known = true;
+    const value = unquoted(text).replaceAll(
+      /\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}]*))?\})/g,
+      (_whole, plain: string | undefined, braced: string | undefined, fallback: string | undefined) => {
+        const name = plain ?? braced ?? "";
+        const found = this.#variables.get(name) ?? this.#lookup(name) ?? fallback;
+        known &&= found !== undefined;
+        return found ?? "";
+      },
+    );
+    return known ? value : undefined;
   }
 
   /** `$(…)`, backquotes, `$@`, `$1`: nothing is run, the text stays as it is. */

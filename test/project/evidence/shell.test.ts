@@ -63,6 +63,7 @@ describe("parseShell", () => {
   it.each([
     ["echo ${PORT:-8000}", ["echo", "8000"], false],
     ["echo ${A:-$B}", ["echo", "2"], false],
+    ['echo ${TARGET:-"$B:${C:-app}"}', ["echo", "2:app"], false],
     ["echo $B ${B}x", ["echo", "2", "2x"], false],
     ["PORT=9; echo $PORT", ["echo", "9"], false],
     ['echo "$UNKNOWN"', ["echo", "$UNKNOWN"], true],
