@@ -29,7 +29,7 @@ export const leftOutCommands: ReadonlyMap<string, string> = new Map(
       "gdk-pixbuf-query-loaders gtk-query-immodules-3.0 gtk-query-immodules-2.0 update-fonts-alias update-fonts-dir update-fonts-scale " +
       "install-info mandb update-menus update-mime update-gsfontmap update-fonts-scale ccache update-perl-sax-parsers appstreamcli " +
       "update-dictcommon-hunspell update-dictcommon-aspell update-default-wordlist update-default-ispell aspell-autobuildhash " +
-      "ispell-autobuildhash install-docs update-catalog update-xmlcatalog mktexlsr update-language journalctl debconf-set-selections",
+      "ispell-autobuildhash install-docs update-catalog update-xmlcatalog mktexlsr update-language journalctl debconf-set-selections selinux_compile_fcontexts",
     "bytecode, which Sheaf makes itself where it is wanted":
       "py3compile pycompile py3clean pyclean pypy3compile pypycompile py_compile",
     "upgrades, of which there are none":

@@ -8,6 +8,7 @@ import type { Project, Sourced } from "../project/project.ts";
 import { standardLibrary } from "../project/python/standard-library.ts";
 import { readProject } from "../project/read-project.ts";
 import { resolveDistributions } from "../resolve/resolve.ts";
+import { satisfies } from "../resolve/specifiers.ts";
 import type { Distribution, Resolution, Target } from "../resolve/resolution.ts";
 import { placeFiles } from "./app-files.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
@@ -21,6 +22,7 @@ import { chooseHealth } from "./health.ts";
 import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
 import { importErrors } from "./import-errors.ts";
 import { missingImports, type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
+import { pythonWithWheels } from "./python-with-wheels.ts";
 import type { PlanServices } from "./services.ts";
 import { imageSettings } from "./settings.ts";
 import { createdTime } from "./created-time.ts";
@@ -70,7 +72,7 @@ export async function planImages(options: PlanOptions, services: PlanServices): 
   const project = await readProject(options.directory, { app: options.app, records: services.store });
   const platform = choosePlatform(options.platform, project);
   const intents = chooseImages(project, { names: options.images });
-  const planner = new Planner({ project, platform, options, code: readOwnCode(project) }, services);
+  const planner = new Planner({ project, platform, options, intents, code: readOwnCode(project) }, services);
   const images: PlannedImage[] = [];
   for (const intent of intents) images.push(await planner.plan(intent));
   return { project, images };
@@ -84,7 +86,7 @@ export async function planTargets(
   const project = await readProject(options.directory, { app: options.app, records: services.store });
   const platform = choosePlatform(options.platform, project);
   const intents = chooseImages(project, { names: options.images });
-  const planner = new Planner({ project, platform, options, code: { sources: new Map() } }, services);
+  const planner = new Planner({ project, platform, options, intents, code: { sources: new Map() } }, services);
   const targets: { intent: ImageIntent; target: Target }[] = [];
   for (const intent of intents) targets.push({ intent, target: await planner.target() });
   return { project, targets };
@@ -99,6 +101,7 @@ interface PlannerInput {
   project: Project;
   platform: Platform;
   options: PlanOptions;
+  intents: ImageIntent[];
   code: OwnCode;
 }
 
@@ -117,8 +120,12 @@ class Planner {
 
   /** What markers and tags are evaluated for. */
   async target(): Promise<Target> {
-    const { platform } = this.#input;
     const { choice } = await (this.#python ??= this.#choosePython());
+    return this.#targetOf(choice);
+  }
+
+  async #targetOf(choice: InterpreterChoice): Promise<Target> {
+    const { platform } = this.#input;
     const base = await this.#chosenBase();
     const archive = await this.#archiveFor(choice);
     return { platform, python: choice.version, glibc: base?.image.facts.glibc ?? glibcOf(archive) };
@@ -273,7 +280,23 @@ class Planner {
       const own = await this.#archive(suite);
       return debianOffers(own, (later) => this.#archive(later), { versionOf: debianPythonVersion, fits });
     };
-    return choosePython({ project, platform, flag: options.python, debian }, this.#services);
+    const chosen = await choosePython({ project, platform, flag: options.python, debian }, this.#services);
+    if (options.python ?? project.config.python ?? project.pythonVersion) return chosen;
+    const choice = await pythonWithWheels({
+      first: chosen.choice,
+      allows: (version) => !project.requiresPython || satisfies(version, project.requiresPython.value),
+      toBuild: async (version) => this.#countSdists({ ...chosen.choice, version }),
+      choose: async (minor) => (await choosePython({ project, platform, flag: minor, debian }, this.#services)).choice,
+    });
+    return choice === chosen.choice ? chosen : { choice, notes: [] };
+  }
+
+  /** Distributions of the first image that have no wheel for an interpreter. */
+  async #countSdists(choice: InterpreterChoice): Promise<number> {
+    const [intent] = this.#input.intents;
+    if (!intent) return 0;
+    const { distributions } = await this.#resolution(intent, await this.#targetOf(choice));
+    return distributions.filter(({ kind }) => kind === "sdist").length;
   }
 
   #archive(suite: string | undefined): Promise<DebianArchive> {
@@ -288,10 +311,9 @@ class Planner {
     return opened;
   }
 
-  async #resolve(intent: ImageIntent, target: Target): Promise<Resolution> {
+  #resolution(intent: ImageIntent, target: Target): Promise<Resolution> {
     const { project, options } = this.#input;
-    const started = performance.now();
-    const resolution = await resolveDistributions(
+    return resolveDistributions(
       {
         project,
         target,
@@ -304,7 +326,13 @@ class Planner {
       },
       this.#services,
     );
-    const message = `${resolution.distributions.length} distributions from ${resolution.source}`;
+  }
+
+  async #resolve(intent: ImageIntent, target: Target): Promise<Resolution> {
+    const started = performance.now();
+    const resolution = await this.#resolution(intent, target);
+    const from = resolution.source.startsWith("resolved by") ? resolution.source : `from ${resolution.source}`;
+    const message = `${resolution.distributions.length} distributions ${from}`;
     this.#services.emit({
       type: "stage",
       image: intent.name,
