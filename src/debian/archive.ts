@@ -170,7 +170,7 @@ class SignedArchive implements DebianArchive {
     this.#lookup ??= openIndexes(
       this.#parts.map(({ digest, uri, bytes = this.#options.store.readBlob(digest) }) => {
         if (bytes) return { bytes, uri };
-        throw new SheafError("SHEAF_STORE", `the package index ${digest} was damaged in the cache and is removed`, {
+        throw new SheafError("SHEAF_DAMAGED", `the package index ${digest} was damaged in the cache and is removed`, {
           hint: "run the command again: the index is fetched anew",
         });
       }),
@@ -255,7 +255,14 @@ interface IndexFile {
 }
 
 /** By its hash where the archive offers that, so that an update of the mirror between two requests does no harm. */
+/** Returns an index that is whole: what the store has of it may be damaged. */
 async function download(file: IndexFile, options: DebianArchiveOptions): Promise<Digest> {
+  // Reading removes a damaged copy.
+  options.store.readBlob(`sha256:${file.sha256}`);
+  return fetchIndex(file, options);
+}
+
+async function fetchIndex(file: IndexFile, options: DebianArchiveOptions): Promise<Digest> {
   const { suite, name, sha256, size, label } = file;
   const folder = name.includes("/") ? `${name.slice(0, name.lastIndexOf("/"))}/` : "";
   const request = { sha256, size, label };

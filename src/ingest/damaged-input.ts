@@ -1,4 +1,5 @@
 import { SheafError } from "../errors.ts";
+import type { Emit } from "../events.ts";
 import type { Digest } from "../store/store.ts";
 
 const code = "SHEAF_DAMAGED_INPUT";
@@ -20,5 +21,25 @@ export async function withFreshInput<T>(
   } catch (error) {
     if (!(error instanceof SheafError) || error.code !== code) throw error;
     return action(await fetch());
+  }
+}
+
+/**
+ * Runs an action again when it comes upon damage in the store: what is damaged is removed as it is found, so that the next
+ * run fetches or makes it anew and reuses the rest. Gives up when the same damage is met a second time.
+ */
+export async function mendingDamage<T>(emit: Emit, action: () => Promise<T>): Promise<T> {
+  const met = new Set<string>();
+  for (;;) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof SheafError) || (error.code !== code && error.code !== "SHEAF_DAMAGED")) throw error;
+      if (met.has(error.message)) throw error;
+      if (met.size === 0) {
+        emit({ type: "warning", code: error.code, message: "parts of the cache are damaged and are made again" });
+      }
+      met.add(error.message);
+    }
   }
 }

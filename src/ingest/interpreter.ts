@@ -27,7 +27,7 @@ export interface InterpreterTask {
 
 export function knownInterpreter(store: Store, task: InterpreterTask): InterpreterFacts | undefined {
   const facts = store.readRecord<InterpreterFacts>("interpreter", recordKey(task));
-  return facts && store.hasBlob(facts.segment.digest) ? facts : undefined;
+  return facts && store.hasBlob(facts.segment.digest) && interpreterEntries(store, facts) ? facts : undefined;
 }
 
 export function interpreterEntries(store: Store, facts: InterpreterFacts): EntryFacts[] | undefined {

@@ -7,9 +7,10 @@ import type { Digest, Store } from "../store/store.ts";
 import type { BaseImage } from "./base/base-image.ts";
 import { cachedPath } from "./bytecode.ts";
 import type { InterpreterFacts } from "./interpreter.ts";
+import { damagedInput } from "./damaged-input.ts";
 import { interpreterEntries } from "./interpreter.ts";
 import type { IngestedWheel } from "./ingest.ts";
-import { wheelEntries } from "./wheel.ts";
+import { forgetWheel, wheelEntries } from "./wheel.ts";
 
 /** Who brings a set of Python files: a wheel, or the standard library. */
 export interface ModuleOwner {
@@ -35,8 +36,11 @@ export interface FoundModule {
 export function wheelOwner({ distribution, facts }: IngestedWheel, layout: PythonLayout, store: Store): ModuleOwner {
   let zip: Map<string, ZipEntry> | undefined;
   const open = () => {
-    const bytes = store.readBlob(`sha256:${distribution.sha256}` satisfies Digest);
-    return new Map((bytes ? readZip(bytes) : []).map((entry) => [entry.path, entry]));
+    const digest: Digest = `sha256:${distribution.sha256}`;
+    const bytes = store.readBlob(digest);
+    if (bytes) return new Map(readZip(bytes).map((entry) => [entry.path, entry]));
+    forgetWheel(store, facts);
+    throw damagedInput(digest);
   };
   return {
     name: distribution.name,
@@ -83,7 +87,9 @@ export function baseLibraryOwner(base: BaseImage, { stdlib, cacheTag }: PythonLa
     paths: paths.filter((file) => !path.basename(file).startsWith("_sysconfigdata")),
     compiled: new Set(paths.filter((file) => tree.find(cachedPath(file, cacheTag)))),
     read(file) {
-      all ??= (facts.sources && store.readBlob(facts.sources)) ?? new Uint8Array();
+      if (facts.sources === undefined) return undefined;
+      all ??= store.readBlob(facts.sources);
+      if (!all) throw damagedInput(facts.sources);
       const [offset, length] = files.sources[file] ?? [0, 0];
       return length > 0 ? all.subarray(offset, offset + length) : undefined;
     },

@@ -39,10 +39,15 @@ export interface WheelTask {
 /** Raised when the same wheel gives other bytes. */
 const wheelVersion = 1;
 
-/** The facts from an earlier run, when the store still holds the segment. */
+/** The facts from an earlier run, when the store still holds all that belongs to them. */
 export function knownWheel(store: Store, task: WheelTask): WheelFacts | undefined {
   const facts = store.readRecord<WheelFacts>("wheel", wheelKey(task));
-  return facts && store.hasBlob(facts.segment.digest) ? facts : undefined;
+  return facts && store.hasBlob(facts.segment.digest) && wheelEntries(store, facts) ? facts : undefined;
+}
+
+/** Has the wheel fetched and installed again: its copy in the store is damaged or gone. */
+export function forgetWheel(store: Store, facts: WheelFacts): void {
+  store.removeRecord("wheel", facts.entriesKey);
 }
 
 /** Entries of a wheel as installed. */

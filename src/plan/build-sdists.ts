@@ -5,7 +5,7 @@ import { composeGroup, type GroupRequest } from "../assemble/compose-group.ts";
 import { systemSegment } from "../assemble/system.ts";
 import { SheafError } from "../errors.ts";
 import { interpreterEntries } from "../ingest/interpreter.ts";
-import { withFreshInput } from "../ingest/damaged-input.ts";
+import { damagedInput, withFreshInput } from "../ingest/damaged-input.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import { buildWheel } from "../interpreter/build-wheel.ts";
 import { runsHere } from "../interpreter/choose.ts";
@@ -120,7 +120,11 @@ async function buildOne(
   const label = `${name} ${version}`;
   const sdist = await withFreshInput(
     () => fetcher.download({ url, sha256: hash, size, label }),
-    async (digest) => store.readBlob(digest) ?? new Uint8Array(),
+    async (digest) => {
+      const bytes = store.readBlob(digest);
+      if (!bytes) throw damagedInput(digest);
+      return bytes;
+    },
   );
   const started = performance.now();
   emit({ type: "work-start", id: hash, group: "build", label });

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { crc32 } from "node:zlib";
 
 import { SheafError } from "../errors.ts";
 
@@ -25,7 +26,7 @@ export interface Store {
   readBlob(digest: Digest): Uint8Array | undefined;
   putBlob(bytes: Uint8Array | Uint8Array[]): Digest;
   openBlobWriter(): BlobWriter;
-  /** A record that cannot be parsed counts as missing. */
+  /** A damaged record counts as missing. */
   readRecord<T>(kind: string, key: string): T | undefined;
   writeRecord(kind: string, key: string, value: unknown): void;
   removeRecord(kind: string, key: string): void;
@@ -150,7 +151,7 @@ class DiskStore implements Store {
     const file = this.#temporaryName("record");
     guard(this.root, () => {
       fs.mkdirSync(path.dirname(target), { recursive: true });
-      fs.writeFileSync(file, JSON.stringify(value));
+      fs.writeFileSync(file, formatRecord(value));
       fs.renameSync(file, target);
     });
   }
@@ -208,12 +209,23 @@ function readIfThere(file: string): Uint8Array | undefined {
   }
 }
 
+const checksumLength = 8;
+
+/** A checksum, a line feed, JSON: a bit that flips on a disk may leave JSON that parses and says something else. */
+function formatRecord(value: unknown): string {
+  const text = JSON.stringify(value);
+  return `${checksum(text)}\n${text}`;
+}
+
 function parseRecord(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch {
-    return undefined;
-  }
+  const content = Buffer.from(bytes);
+  const body = content.subarray(checksumLength + 1);
+  if (content.toString("latin1", 0, checksumLength + 1) !== `${checksum(body)}\n`) return undefined;
+  return JSON.parse(body.toString("utf8"));
+}
+
+function checksum(content: Uint8Array | string): string {
+  return crc32(content).toString(16).padStart(checksumLength, "0");
 }
 
 /** Turns what a disk can refuse into words. */

@@ -3,11 +3,12 @@ import { performance } from "node:perf_hooks";
 import { assemble } from "../../assemble/assemble.ts";
 import { saveImage, withTag } from "../../assemble/stored-images.ts";
 import { exitCodes, SheafError } from "../../errors.ts";
-import { planImages, type PlannedImage } from "../../plan/plan-images.ts";
+import { mendingDamage } from "../../ingest/damaged-input.ts";
+import { planImages, type PlannedImage, type PlanOptions } from "../../plan/plan-images.ts";
 import { platformName } from "../../platform.ts";
 import { buildText, type BuildView } from "../../report/build-text.ts";
 import { formatBytes } from "../../report/text.ts";
-import { type Command, flagOption, listOption } from "../command.ts";
+import { type Command, type CommandInput, type CommandResult, flagOption, listOption } from "../command.ts";
 import type { Context } from "../context.ts";
 import { type OutputTarget, parseOutput, writeOutput } from "./output.ts";
 import { planOptionDefinitions, planServices, readPlanOptions } from "./plan-options.ts";
@@ -32,28 +33,41 @@ export const build: Command = {
     const options = readPlanOptions(input);
     const tags = listOption(input, "tag");
     const outputs = listOption(input, "output").map(parseOutput);
-    const started = performance.now();
-    const { project, images } = await planImages(options, planServices(context));
-    if (images.length > 1 && tags.length > 0) throw severalTagged(images);
-    if (images.length > 1 && outputs.some((output) => output.type === "docker-archive")) throw severalWritten(images);
-    const views: BuildView[] = [];
-    for (const planned of images) {
-      const references =
-        tags.length > 0 ? tags.map(withTag) : [defaultReference(project.name.value, planned.plan.name)];
-      const view = await buildOne(
-        planned,
-        { root: project.root, references, outputs, load: flagOption(input, "load"), several: images.length > 1 },
-        context,
-      );
-      views.push({ ...view, seconds: (performance.now() - started) / 1000 });
-    }
-    return {
-      text: (style) => buildText(views, style),
-      json: { images: views.map(jsonOf) },
-      exitCode: views.some(overBudget) ? exitCodes.findings : exitCodes.ok,
-    };
+    return mendingDamage(context.emit, () => buildAll(input, { options, tags, outputs }, context));
   },
 };
+
+interface BuildOptions {
+  options: PlanOptions;
+  tags: string[];
+  outputs: OutputTarget[];
+}
+
+async function buildAll(
+  input: CommandInput,
+  { options, tags, outputs }: BuildOptions,
+  context: Context,
+): Promise<CommandResult> {
+  const started = performance.now();
+  const { project, images } = await planImages(options, planServices(context));
+  if (images.length > 1 && tags.length > 0) throw severalTagged(images);
+  if (images.length > 1 && outputs.some((output) => output.type === "docker-archive")) throw severalWritten(images);
+  const views: BuildView[] = [];
+  for (const planned of images) {
+    const references = tags.length > 0 ? tags.map(withTag) : [defaultReference(project.name.value, planned.plan.name)];
+    const view = await buildOne(
+      planned,
+      { root: project.root, references, outputs, load: flagOption(input, "load"), several: images.length > 1 },
+      context,
+    );
+    views.push({ ...view, seconds: (performance.now() - started) / 1000 });
+  }
+  return {
+    text: (style) => buildText(views, style),
+    json: { images: views.map(jsonOf) },
+    exitCode: views.some(overBudget) ? exitCodes.findings : exitCodes.ok,
+  };
+}
 
 interface BuildRequest {
   root: string;

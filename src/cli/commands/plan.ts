@@ -1,3 +1,4 @@
+import { mendingDamage } from "../../ingest/damaged-input.ts";
 import { planImages } from "../../plan/plan-images.ts";
 import { estimateSize } from "../../plan/estimate-size.ts";
 import { planText } from "../../report/plan-text.ts";
@@ -11,7 +12,9 @@ export const plan: Command = {
   options: planOptionDefinitions,
   examples: ["sheaf plan", "sheaf plan --image api --json"],
   async run(input, context) {
-    const { project, images } = await planImages(readPlanOptions(input), planServices(context));
+    const { project, images } = await mendingDamage(context.emit, () =>
+      planImages(readPlanOptions(input), planServices(context)),
+    );
     const views = images.map((image) => ({ plan: image.plan, size: estimateSize(image) }));
     return {
       text: (style, width) =>
