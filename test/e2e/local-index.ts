@@ -105,9 +105,13 @@ export function framework(): ServedWheel[] {
   ];
 }
 
-/** A FastAPI project that asks for these wheels, with their hashes. */
+/** A FastAPI project that asks for these wheels, with their hashes, and for the Python that the example has. */
 export function projectOn(wheels: readonly BuiltWheel[]): Record<string, string> {
-  return { "main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n", "requirements.txt": requirementsOf(wheels) };
+  return {
+    "main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n",
+    "requirements.txt": requirementsOf(wheels),
+    ".python-version": "3.12\n",
+  };
 }
 
 export function requirementsOf(wheels: readonly BuiltWheel[]): string {
