@@ -13,15 +13,13 @@ import { readSdist } from "../interpreter/sdist.ts";
 import { layerFromRecord } from "../oci/compose-layer.ts";
 import type { Layer } from "../oci/image.ts";
 import { platformName } from "../platform.ts";
-import type { Project } from "../project/project.ts";
-import { resolveDistributions } from "../resolve/resolve.ts";
-import type { Distribution, Target } from "../resolve/resolution.ts";
+import type { Distribution } from "../resolve/resolution.ts";
 import type { Digest } from "../store/store.ts";
-import { sha256 } from "../store/store.ts";
 import type { GatherRequest, ReasonedDeb } from "./gather.ts";
 import type { InterpreterFacts } from "../ingest/interpreter.ts";
 import { debianFiles } from "./debian-files.ts";
 import { closeNative } from "./native.ts";
+import { resolveRequirements } from "./resolve-requirements.ts";
 import type { PlanServices } from "./services.ts";
 
 export interface BuildRequest {
@@ -230,40 +228,13 @@ async function buildRequirements(
   services: PlanServices,
 ): Promise<{ filename: string; bytes: Uint8Array }[]> {
   const { store, fetcher } = services;
-  const text = `${requirements.join("\n")}\n`;
-  const root = path.join(store.root, "build-requirements", sha256(text).slice(7, 23));
-  fs.mkdirSync(root, { recursive: true });
-  fs.writeFileSync(path.join(root, "requirements.txt"), text);
-  const target: Target = gather.resolution.target;
-  const { distributions } = await resolveDistributions(
-    { project: requirementsProject(root), target, extras: [], groups: [], noBuild: true },
-    services,
-  );
+  const distributions = await resolveRequirements(requirements, gather.resolution.target, services);
   return Promise.all(
     distributions.map(async ({ name, version, filename, url, sha256: hash, size }) => {
       const digest = await fetcher.download({ url, sha256: hash, size, label: `${name} ${version}` });
       return { filename, bytes: store.readBlob(digest) ?? new Uint8Array() };
     }),
   );
-}
-
-function requirementsProject(root: string): Project {
-  return {
-    root,
-    directory: "",
-    name: { value: "build", source: "build" },
-    dependencyFiles: [{ kind: "requirements", file: "requirements.txt" }],
-    extras: [],
-    groups: [],
-    apps: [],
-    nearMisses: [],
-    dockerfiles: [],
-    services: [],
-    files: [],
-    withheld: [],
-    config: {},
-    scripts: {},
-  };
 }
 
 function otherPlatform({ name, version, filename }: Distribution, platform: string): SheafError {

@@ -88,7 +88,9 @@ function closure(
 }
 
 function linksOf({ files }: BaseImage): { path: string; target: string }[] {
-  return files.nodes.flatMap(([path, type, , , , , target]) => (type === "symlink" ? [{ path, target: target ?? "" }] : []));
+  return files.nodes.flatMap(([path, type, , , , , target]) =>
+    type === "symlink" ? [{ path, target: target ?? "" }] : [],
+  );
 }
 
 /** What the base's own files lack was missing before: they work without it, or never did. */

@@ -13,17 +13,20 @@ import type { Distribution, Resolution, Target } from "../resolve/resolution.ts"
 import { placeFiles } from "./app-files.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { ChosenBase } from "./base-image.ts";
+import { extrasWith, widened } from "./choose-extras.ts";
 import { chooseImages, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler } from "./choose-python.ts";
 import { type CommandFacts, readCommand } from "./command.ts";
-import { type Environment, prepareEnvironment } from "./environment.ts";
+import type { Environment } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
 import { chooseHealth } from "./health.ts";
 import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
 import { importErrors } from "./import-errors.ts";
+import { prepareWithSetuptools } from "./legacy-setuptools.ts";
 import { missingImports, type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
 import { pythonWithWheels } from "./python-with-wheels.ts";
 import type { PlanServices } from "./services.ts";
+import { writableFolders } from "./writable-folders.ts";
 import { imageSettings } from "./settings.ts";
 import { createdTime } from "./created-time.ts";
 
@@ -131,7 +134,7 @@ class Planner {
     return { platform, python: choice.version, glibc: base?.image.facts.glibc ?? glibcOf(archive) };
   }
 
-  async plan(intent: ImageIntent): Promise<PlannedImage> {
+  async plan(intent: ImageIntent, widenedBy: string[] = []): Promise<PlannedImage> {
     const { project, platform, code } = this.#input;
     const { config } = project;
     const { choice, notes } = await (this.#python ??= this.#choosePython());
@@ -140,8 +143,8 @@ class Planner {
     const over = chosenBase && (await planOver(chosenBase, archive, choice));
     const debianPython = choice.kind === "debian" ? await debianParts(archive, choice) : undefined;
     const target = await this.target();
-    const resolution = await this.#resolve(intent, target);
-    const command = intent.command ?? serverCommand(intent, resolution);
+    const asked = await this.#resolve(intent, target);
+    const command = intent.command ?? serverCommand(intent, asked);
     const workdir = chooseWorkdir(intent);
     const inProject = placeFiles({ project, intent, workdir: workdir.value, store: this.#services.store });
     const placed = over ? { ...inProject, files: over.place(inProject.files) } : inProject;
@@ -157,7 +160,7 @@ class Planner {
     const strip = config.strip ?? true;
     const created = createdTime();
     const { packages, notes: packageNotes } = wantedPackages(intent, archive);
-    const environment = await prepareEnvironment(
+    const prepared = await prepareWithSetuptools(
       {
         platform,
         archive,
@@ -165,7 +168,7 @@ class Planner {
         choice,
         identity: choice.prefix === undefined ? `${choice.kind} ${choice.version}` : interpreterKey(choice, { strip }),
         debianPython,
-        resolution,
+        resolution: asked,
         packages,
         shell,
         strip,
@@ -180,14 +183,16 @@ class Planner {
       },
       this.#services,
     );
+    const { environment, resolution } = prepared;
     const inBase = over && choice.kind === "base" ? over.modules : [];
-    this.#checkImports({ intent, environment, start, importRoots, minor: choice.minor, inBase });
+    const wider = await this.#checkImports({ intent, environment, start, importRoots, minor: choice.minor, inBase });
+    if (wider) return this.plan(wider.intent, [...widenedBy, ...wider.messages]);
     const probe = chooseHealth({ intent, sources: code.sources, port: intent.port, shell, ...over?.tools });
     const health = over ? over.probe(probe) : probe;
     const base: ImagePlan["base"] = over?.base ?? {
       kind: "debian",
       codename: archive.codename,
-      version: archive.version,
+      version: archive.version || archive.codename,
       signedAt: archive.signedAt,
       shell,
       source: "apt configuration of this machine",
@@ -231,12 +236,13 @@ class Planner {
       files: placed.files,
       withheld: project.withheld.map(({ path, reason, rule }) => ({ path, reason, rule })),
       user: { value: user, source: config.uid || config.user ? "config" : "default" },
-      writable: (config.writable ?? []).map((folder) => join(workdir.value, folder)),
+      writable: writableFolders(config.writable ?? [], command.value, workdir.value),
       config: over ? over.config(settings) : settings,
       options: { strip, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
       budget: budgetOf(intent),
       notes: [
         ...fileNotes(project),
+        ...[...widenedBy, ...prepared.messages].map((message): PlanNote => ({ level: "note", message })),
         ...notes,
         ...packageNotes,
         ...(over?.notes ?? []),
@@ -285,17 +291,17 @@ class Planner {
     const choice = await pythonWithWheels({
       first: chosen.choice,
       allows: (version) => !project.requiresPython || satisfies(version, project.requiresPython.value),
-      toBuild: async (version) => this.#countSdists({ ...chosen.choice, version }),
+      toBuild: async (version) => this.#countSdists({ ...chosen.choice, version }, version !== chosen.choice.version),
       choose: async (minor) => (await choosePython({ project, platform, flag: minor, debian }, this.#services)).choice,
     });
     return choice === chosen.choice ? chosen : { choice, notes: [] };
   }
 
   /** Distributions of the first image that have no wheel for an interpreter. */
-  async #countSdists(choice: InterpreterChoice): Promise<number> {
+  async #countSdists(choice: InterpreterChoice, tentative: boolean): Promise<number> {
     const [intent] = this.#input.intents;
     if (!intent) return 0;
-    const { distributions } = await this.#resolution(intent, await this.#targetOf(choice));
+    const { distributions } = await this.#resolution(intent, await this.#targetOf(choice), { tentative });
     return distributions.filter(({ kind }) => kind === "sdist").length;
   }
 
@@ -311,7 +317,7 @@ class Planner {
     return opened;
   }
 
-  #resolution(intent: ImageIntent, target: Target): Promise<Resolution> {
+  #resolution(intent: ImageIntent, target: Target, { tentative = false } = {}): Promise<Resolution> {
     const { project, options } = this.#input;
     return resolveDistributions(
       {
@@ -322,7 +328,7 @@ class Planner {
         requirements: intent.requirements?.value,
         noBuild: options.noBuild,
         refresh: this.#services.refresh,
-        onDistribution: (distribution) => this.#fetchEarly(distribution),
+        onDistribution: tentative ? undefined : (distribution) => this.#fetchEarly(distribution),
       },
       this.#services,
     );
@@ -349,7 +355,11 @@ class Planner {
     this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
 
-  #checkImports({ intent, environment, start, importRoots, minor, inBase }: ImportCheck): void {
+  /**
+   * Whether everything that the start imports is there; where an extra or group brings what is not, the image with that.
+   * @throws SheafError SHEAF_IMPORT
+   */
+  async #checkImports({ intent, environment, start, importRoots, minor, inBase }: ImportCheck) {
     const { project, code } = this.#input;
     const provided = new Set([
       ...standardLibrary(minor),
@@ -366,7 +376,15 @@ class Planner {
         allowed.has(module) ||
         allowed.has(module.split(".")[0] ?? module),
     });
-    throwAll(importErrors(missing, { image: intent.name, start, project }));
+    // A task imports what it needs when it runs; an API that imports inside a function may well go without.
+    const wanting = missing.filter(({ severity }) => severity === "error" || intent.role === "worker");
+    const target = await this.target();
+    const resolve = (other: ImageIntent) => this.#resolution(other, target, { tentative: true });
+    const offers = await extrasWith({ project, intent, missing: wanting, resolve });
+    const { extras, groups } = intent.settings;
+    const wider = (extras ?? groups) ? undefined : widened(intent, wanting, offers);
+    if (!wider) throwAll(importErrors(missing, { image: intent.name, start, project, offers }));
+    return wider;
   }
 }
 
@@ -499,8 +517,4 @@ function budgetOf({ settings }: ImageIntent): Sourced<number> | undefined {
 function glibcOf(archive: DebianArchive): [number, number] {
   const [, major = "2", minor = "31"] = archive.find("libc6")?.version.match(/^(\d+)\.(\d+)/) ?? [];
   return [Number(major), Number(minor)];
-}
-
-function join(workdir: string, folder: string): string {
-  return `${workdir}/${folder}`.replaceAll(/\/+/g, "/").replace(/^\//, "").replace(/\/$/, "");
 }
