@@ -53,7 +53,12 @@ export async function composeAppLayer(request: AppLayerRequest, store: Store): P
       kind: "app",
       name: `${plan.project.name} files`,
       segments: [segment.segment],
-      directories: plan.writable.map((folder) => ({ path: over?.tree.resolve(folder) ?? folder, mode: 0o755, uid, gid })),
+      directories: plan.writable.map((folder) => ({
+        path: over?.tree.resolve(folder) ?? folder,
+        mode: 0o755,
+        uid,
+        gid,
+      })),
       paths: () => [...segment.paths, `${over?.tree.resolve(workdir) ?? workdir}/`],
       contents: [],
       mtime: plan.options.created,

@@ -25,10 +25,14 @@ export function overDirectories(directories: readonly DirectoryEntry[], { tree }
 
 function notDirectory(path: string, below: { type: string; target?: string }): SheafError {
   const what = below.type === "symlink" ? `a symbolic link to ${below.target}` : "a file";
-  return new SheafError("SHEAF_BASE_PATH", `/${path} is ${what} in the base image, and the image needs a folder there`, {
-    hint: [
-      "a layer with that folder would hide what the link leads to, so none is written",
-      "take another base, or --base debian, which composes one",
-    ],
-  });
+  return new SheafError(
+    "SHEAF_BASE_PATH",
+    `/${path} is ${what} in the base image, and the image needs a folder there`,
+    {
+      hint: [
+        "a layer with that folder would hide what the link leads to, so none is written",
+        "take another base, or --base debian, which composes one",
+      ],
+    },
+  );
 }

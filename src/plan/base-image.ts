@@ -95,8 +95,10 @@ const unreadable: ReadonlySet<string> = new Set(["SHEAF_IMAGE", "SHEAF_TAR", "SH
 function notAnImage(wanted: string, cause: SheafError): SheafError {
   return new SheafError("SHEAF_BASE", `${wanted} can't be the base: ${cause.message}`, {
     details: cause.details,
-    hint:
-      cause.hints.length > 0 ? cause.hints : ["a base is what docker save, podman save or skopeo copy … oci:DIR write"],
+    hint: [
+      ...(cause.code === "SHEAF_IMAGE" ? cause.hints : []),
+      "a base is what docker save, podman save or skopeo copy … oci:DIR write",
+    ],
     cause,
   });
 }

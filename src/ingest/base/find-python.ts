@@ -57,7 +57,10 @@ interface Place {
   prefix: string;
 }
 
-function fullVersion({ node, told, packages, tree }: PythonSearch, { minor, prefix, real }: Place & { real: string }): string {
+function fullVersion(
+  { node, told, packages, tree }: PythonSearch,
+  { minor, prefix, real }: Place & { real: string },
+): string {
   const header = node(tree.resolve(`${prefix}/include/python${minor}/patchlevel.h`))?.text;
   const written = /#define\s+PY_VERSION\s+"([^"+]+)\+?"/.exec(header ?? "")?.[1];
   if (written) return written;
@@ -76,7 +79,8 @@ function layoutOf(
   { tree, packages }: PythonSearch,
   { minor, prefix, executable }: Place & { executable: string },
 ): PythonLayout {
-  const isDebians = prefix === "usr" && (packages.has(`python${minor}-minimal`) || tree.find("usr/lib/python3/dist-packages"));
+  const isDebians =
+    prefix === "usr" && (packages.has(`python${minor}-minimal`) || tree.find("usr/lib/python3/dist-packages"));
   const local = `usr/local/lib/python${minor}/dist-packages`;
   const own = `${prefix}/lib/python${minor}/site-packages`;
   const own64 = `${prefix}/lib64/python${minor}/site-packages`;
@@ -106,7 +110,8 @@ function modulesIn(tree: RootTree, folders: string[]): string[] {
   for (const path of tree.paths()) {
     const folder = folders.find((each) => path.startsWith(`${each}/`));
     const [first = "", second] = folder === undefined ? [] : path.slice(folder.length + 1).split("/");
-    const name = second === undefined ? /^(\w+)(?:\.[\w-]+)*\.(?:py|so)$/.exec(first)?.[1] : /^[a-zA-Z_]\w*$/.exec(first)?.[0];
+    const name =
+      second === undefined ? /^(\w+)(?:\.[\w-]+)*\.(?:py|so)$/.exec(first)?.[1] : /^[a-zA-Z_]\w*$/.exec(first)?.[0];
     if (name !== undefined && name !== "__pycache__") names.add(name);
   }
   return [...names].toSorted();
@@ -122,7 +127,9 @@ export function findDistributions(
     const [, folder = "", info = "", name = "", version = ""] =
       /^(.+)\/(([^/]+)-([^/-]+)\.dist-info)\/RECORD$/.exec(path) ?? [];
     if (folder !== layout.purelib && folder !== layout.platlib) continue;
-    const files = recordPaths(node(path)?.text ?? "", folder).filter((file) => tree.get(file));
+    const files = recordPaths(node(path)?.text ?? "", folder).filter(
+      (file) => file.startsWith(`${layout.data}/`) && tree.get(file),
+    );
     found.push({ name: normalizeName(name), version, files, info: `${folder}/${info}` });
   }
   return found.toSorted((a, b) => (a.info < b.info ? -1 : 1));
@@ -130,7 +137,9 @@ export function findDistributions(
 
 function recordPaths(text: string, folder: string): string[] {
   return text.split("\n").flatMap((line) => {
-    const written = line.startsWith('"') ? /^"((?:[^"]|"")*)"/.exec(line)?.[1]?.replaceAll('""', '"') : line.split(",")[0];
+    const written = line.startsWith('"')
+      ? /^"((?:[^"]|"")*)"/.exec(line)?.[1]?.replaceAll('""', '"')
+      : line.split(",")[0];
     if (!written) return [];
     const segments = written.startsWith("/") ? [] : folder.split("/");
     for (const segment of written.trim().split("/")) {

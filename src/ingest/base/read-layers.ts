@@ -93,7 +93,15 @@ async function importLayer(
     await gzip.end();
     const { digest, size } = commit(writer, kept ? layer.digest : undefined);
     const { createdBy } = layer;
-    return { digest, size, diffId: `sha256:${archive.digest("hex")}`, unpackedSize, kind: "base", createdBy, parts: [digest] };
+    return {
+      digest,
+      size,
+      diffId: `sha256:${archive.digest("hex")}`,
+      unpackedSize,
+      kind: "base",
+      createdBy,
+      parts: [digest],
+    };
   } catch (error) {
     await gzip.end().catch(() => undefined);
     writer.abort();
@@ -124,7 +132,8 @@ class AppliedLayer {
 
   async add(entry: StreamedTarEntry, contents: Contents): Promise<void> {
     const segments = entry.path.split("/").filter((segment) => segment !== "" && segment !== ".");
-    if (segments.includes("..")) throw new SheafError("SHEAF_BASE", `the base has a path that leads out of it: ${entry.path}`);
+    if (segments.includes(".."))
+      throw new SheafError("SHEAF_BASE", `the base has a path that leads out of it: ${entry.path}`);
     const path = segments.join("/");
     const name = segments.at(-1) ?? "";
     if (path === "") return;
@@ -220,7 +229,11 @@ async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 function wrongLayer(index: number, diffId: Digest): SheafError {
-  return new SheafError("SHEAF_BASE", `layer ${index} of the base unpacks to ${diffId}, which its config does not name`, {
-    hint: "write the image to a file again",
-  });
+  return new SheafError(
+    "SHEAF_BASE",
+    `layer ${index} of the base unpacks to ${diffId}, which its config does not name`,
+    {
+      hint: "write the image to a file again",
+    },
+  );
 }
