@@ -34,8 +34,17 @@ export function findCollisions(
   const decided = new Map<string, Conflict>();
   const conflicts = new Map<string, Conflict>();
   const exclude = (name: string, path: string) => excluded.set(name, [...(excluded.get(name) ?? []), path]);
+  const twins = findTwins(wheels, rules.keepFilesOf);
+  const twinNotes: string[] = [];
   for (const { distribution, facts } of inOrder(wheels, rules)) {
+    const kept = twins.get(distribution.name);
+    if (kept !== undefined)
+      twinNotes.push(`${distribution.name} and ${kept} are the same library; ${kept}'s files are kept`);
     for (const entry of entriesOf(facts)) {
+      if (kept !== undefined && !entry.path.includes(".dist-info/")) {
+        exclude(distribution.name, entry.path);
+        continue;
+      }
       const owner = owners.get(entry.path);
       if (!owner) {
         owners.set(entry.path, { name: distribution.name, entry });
@@ -52,7 +61,7 @@ export function findCollisions(
     }
   }
   throwAll([...conflicts.values()].map(collisionError));
-  return { excluded, notes: [...decided.values()].map(decisionNote) };
+  return { excluded, notes: [...twinNotes, ...[...decided.values()].map(decisionNote)] };
 }
 
 interface Conflict {
@@ -60,6 +69,27 @@ interface Conflict {
   first: string;
   second: string;
   paths: string[];
+}
+
+/**
+ * Builds of one library under several names, what a server wants first: dependencies ask for one of them and projects add
+ * another, and pip lets the last one overwrite the rest. The metadata of all stays, so that their dependents are satisfied.
+ */
+const twinFamilies = [
+  ["opencv-contrib-python-headless", "opencv-python-headless", "opencv-contrib-python", "opencv-python"],
+  ["psycopg2-binary", "psycopg2"],
+];
+
+/** @returns distribution → its twin whose files are kept */
+function findTwins(wheels: readonly IngestedWheel[], keepFilesOf: readonly string[]): Map<string, string> {
+  const present = new Set(wheels.map(({ distribution }) => distribution.name));
+  const twins = new Map<string, string>();
+  for (const family of twinFamilies) {
+    const here = family.filter((name) => present.has(name));
+    const kept = here.find((name) => keepFilesOf.includes(name)) ?? here[0];
+    for (const name of here) if (kept !== undefined && name !== kept) twins.set(name, kept);
+  }
+  return twins;
 }
 
 function inOrder(wheels: readonly IngestedWheel[], { keepFilesOf }: CollisionRules): IngestedWheel[] {

@@ -117,18 +117,31 @@ export function ingestDebs(
       const known = knownDeb(store, task);
       if (known) return { package: each, facts: known };
       const label = `${each.name} ${each.version}`;
-      const facts = await withFreshInput(
-        () => fetcher.download({ url: each.url, sha256: each.sha256, size: each.size, label }),
-        async () => {
-          emit({ type: "work-start", id: digest, group: "unpack", label });
-          const unpacked = await pool.run("deb", task);
-          emit({ type: "work-end", id: digest, group: "unpack", reused: false });
-          return unpacked;
-        },
+      const facts = await once(JSON.stringify(task), () =>
+        withFreshInput(
+          () => fetcher.download({ url: each.url, sha256: each.sha256, size: each.size, label }),
+          async () => {
+            emit({ type: "work-start", id: digest, group: "unpack", label });
+            const unpacked = await pool.run("deb", task);
+            emit({ type: "work-end", id: digest, group: "unpack", reused: false });
+            return unpacked;
+          },
+        ),
       );
       return { package: each, facts };
     }),
   );
+}
+
+const underWay = new Map<string, Promise<DebFacts>>();
+
+/** A package that is being unpacked already is waited for. */
+function once(key: string, action: () => Promise<DebFacts>): Promise<DebFacts> {
+  const standing = underWay.get(key);
+  if (standing) return standing;
+  const work = action().finally(() => underWay.delete(key));
+  underWay.set(key, work);
+  return work;
 }
 
 export interface HostInterpreterOptions {

@@ -4,6 +4,7 @@ import { SheafError } from "../errors.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import {
   type DebOptions,
+  ingestDebs,
   type IngestedDeb,
   ingestHostInterpreter,
   ingestWheels,
@@ -69,7 +70,7 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
   const wheelsAtWork = ingestWheels(hasSources ? [] : distributions, wheelOptions, services);
   // Awaited below; a failure before that must not count as unhandled.
   wheelsAtWork.catch(() => {});
-  if (!over) prefetch(request, services);
+  if (!over) startBase(request, debOptions, services);
   const interpreter =
     debianPython || isBases
       ? undefined
@@ -120,11 +121,13 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
   };
 }
 
-/** The base's packages are known before the interpreter tells which libraries it needs: they are fetched meanwhile. */
-function prefetch({ archive, shell, debianPython }: GatherRequest, { offline }: PlanServices): void {
-  if (offline) return;
+/**
+ * The base's packages are known before the interpreter tells which libraries it needs: they are fetched and unpacked
+ * meanwhile. Whoever needs one waits for this same work, and hears of its failure.
+ */
+function startBase({ archive, shell, debianPython }: GatherRequest, options: DebOptions, services: PlanServices): void {
   const names = [...basePackages({ shell }), ...(debianPython?.packages ?? [])].toSorted();
-  for (const pkg of archive.resolve(names)) archive.fetch(pkg).catch(() => {});
+  ingestDebs(archive.resolve(names), options, services).catch(() => {});
 }
 
 /** Sdists are built only where there are some: their code is loaded only then. */

@@ -1,4 +1,6 @@
 import type { DebianArchive } from "../debian/archive.ts";
+import { glibcOfSuite } from "../debian/glibc.ts";
+import { readOsRelease } from "../debian/sources.ts";
 import { SheafError, throwAll } from "../errors.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
@@ -130,8 +132,14 @@ class Planner {
   async #targetOf(choice: InterpreterChoice): Promise<Target> {
     const { platform } = this.#input;
     const base = await this.#chosenBase();
-    const archive = await this.#archiveFor(choice);
-    return { platform, python: choice.version, glibc: base?.image.facts.glibc ?? glibcOf(archive) };
+    const glibc = base?.image.facts.glibc ?? (base ? undefined : this.#knownGlibc(choice));
+    return { platform, python: choice.version, glibc: glibc ?? glibcOf(await this.#archiveFor(choice)) };
+  }
+
+  #knownGlibc(choice: InterpreterChoice): [number, number] | undefined {
+    const { project, options } = this.#input;
+    const codename = choice.suite ?? options.suite ?? project.config.suite ?? readOsRelease()["VERSION_CODENAME"];
+    return codename === undefined ? undefined : glibcOfSuite(codename);
   }
 
   async plan(intent: ImageIntent, widenedBy: string[] = []): Promise<PlannedImage> {
@@ -139,11 +147,13 @@ class Planner {
     const { config } = project;
     const { choice, notes } = await (this.#python ??= this.#choosePython());
     const chosenBase = await this.#chosenBase();
-    const archive = await this.#archiveFor(choice);
+    // The archive's index and the wheels' are asked at the same time.
+    const [archive, asked] = await Promise.all([
+      this.#archiveFor(choice),
+      this.target().then((target) => this.#resolve(intent, target)),
+    ]);
     const over = chosenBase && (await planOver(chosenBase, archive, choice));
     const debianPython = choice.kind === "debian" ? await debianParts(archive, choice) : undefined;
-    const target = await this.target();
-    const asked = await this.#resolve(intent, target);
     const command = intent.command ?? serverCommand(intent, asked);
     const workdir = chooseWorkdir(intent);
     const inProject = placeFiles({ project, intent, workdir: workdir.value, store: this.#services.store });
