@@ -17,17 +17,50 @@ const buildkit = { env: { ...process.env, DOCKER_BUILDKIT: "1" } };
 process.on("exit", () => fs.rmSync(work, { recursive: true, force: true }));
 
 fs.cpSync(path.join(root, "examples", "demeterai"), project, { recursive: true });
-console.log(`node ${process.versions.node}, ${os.availableParallelism()} cores, load ${os.loadavg()[0].toFixed(1)}, ${rounds} rounds in turn, medians\n`);
+console.log(
+  `node ${process.versions.node}, ${os.availableParallelism()} cores, load ${os.loadavg()[0].toFixed(1)}, ${rounds} rounds in turn, medians\n`,
+);
 
-const baseline = (...extra) => seconds(docker, ["build", "-q", "-f", path.join(root, "bench/baseline/Dockerfile"), "-t", "sheaf-bench-baseline", ...extra, project], buildkit);
-const sheaf = (...extra) => seconds(process.execPath, [path.join(root, "dist/cli.js"), "build", project, "--image", "api", "-q", "-t", "sheaf-bench:latest", "--cache-dir", cache, ...extra]);
+const baseline = (...extra) =>
+  seconds(
+    docker,
+    [
+      "build",
+      "-q",
+      "-f",
+      path.join(root, "bench/baseline/Dockerfile"),
+      "-t",
+      "sheaf-bench-baseline",
+      ...extra,
+      project,
+    ],
+    buildkit,
+  );
+const sheaf = (...extra) =>
+  seconds(process.execPath, [
+    path.join(root, "dist/cli.js"),
+    "build",
+    project,
+    "--image",
+    "api",
+    "-q",
+    "-t",
+    "sheaf-bench:latest",
+    "--cache-dir",
+    cache,
+    ...extra,
+  ]);
 const toLayout = () => sheaf("-o", `type=oci,dest=${layout}`);
 const rows = [];
 
 const clean = await inTurn(
   rounds,
   () => (output(docker, ["builder", "prune", "-af"]), baseline("--no-cache")),
-  () => (fs.rmSync(cache, { recursive: true, force: true }), fs.rmSync(layout, { recursive: true, force: true }), toLayout()),
+  () => (
+    fs.rmSync(cache, { recursive: true, force: true }),
+    fs.rmSync(layout, { recursive: true, force: true }),
+    toLayout()
+  ),
 );
 rows.push({ name: "clean build, downloads included", ...clean, ratio: 0.7 });
 
@@ -37,13 +70,21 @@ const main = path.join(project, "app", "main.py");
 const code = (line) => fs.appendFileSync(main, `\n# ${line}\n`);
 rows.push({
   name: "one line of code, to an OCI layout",
-  ...(await inTurn(rounds + 2, (round) => (code(`baseline ${round}`), baseline()), (round) => (code(`sheaf ${round}`), toLayout()))),
+  ...(await inTurn(
+    rounds + 2,
+    (round) => (code(`baseline ${round}`), baseline()),
+    (round) => (code(`sheaf ${round}`), toLayout()),
+  )),
   ratio: 0.35,
 });
 sheaf("--load");
 rows.push({
   name: "one line of code, into the engine",
-  ...(await inTurn(rounds + 2, (round) => (code(`engine ${round}`), baseline()), (round) => (code(`loaded ${round}`), sheaf("--load")))),
+  ...(await inTurn(
+    rounds + 2,
+    (round) => (code(`engine ${round}`), baseline()),
+    (round) => (code(`loaded ${round}`), sheaf("--load")),
+  )),
   ratio: 1,
 });
 
@@ -61,10 +102,44 @@ fs.writeFileSync(lock, pinned);
 
 baseline();
 sheaf("--load");
-const sizes = JSON.parse(output(process.execPath, [path.join(root, "dist/cli.js"), "build", project, "--image", "api", "-q", "--json", "-t", "sheaf-bench:latest", "--cache-dir", cache])).images[0].size;
-rows.push({ name: "size unpacked", baseline: Number(output(docker, ["image", "inspect", "-f", "{{.Size}}", "sheaf-bench-baseline"])), sheaf: sizes.unpacked, unit: "MB", ratio: 0.7 });
-rows.push({ name: "size compressed", baseline: compressedSize("sheaf-bench-baseline"), sheaf: sizes.compressed, unit: "MB", ratio: 0.7 });
-rows.push({ name: "docker run to the first 200", ...(await inTurn(5, () => firstAnswer("sheaf-bench-baseline"), () => firstAnswer("sheaf-bench:latest"))), ratio: 1 });
+const sizes = JSON.parse(
+  output(process.execPath, [
+    path.join(root, "dist/cli.js"),
+    "build",
+    project,
+    "--image",
+    "api",
+    "-q",
+    "--json",
+    "-t",
+    "sheaf-bench:latest",
+    "--cache-dir",
+    cache,
+  ]),
+).images[0].size;
+rows.push({
+  name: "size unpacked",
+  baseline: Number(output(docker, ["image", "inspect", "-f", "{{.Size}}", "sheaf-bench-baseline"])),
+  sheaf: sizes.unpacked,
+  unit: "MB",
+  ratio: 0.7,
+});
+rows.push({
+  name: "size compressed",
+  baseline: compressedSize("sheaf-bench-baseline"),
+  sheaf: sizes.compressed,
+  unit: "MB",
+  ratio: 0.7,
+});
+rows.push({
+  name: "docker run to the first 200",
+  ...(await inTurn(
+    5,
+    () => firstAnswer("sheaf-bench-baseline"),
+    () => firstAnswer("sheaf-bench:latest"),
+  )),
+  ratio: 1,
+});
 output(docker, ["image", "rm", "-f", "sheaf-bench-baseline", "sheaf-bench:latest"]);
 
 const over = printTable(rows);
@@ -74,7 +149,18 @@ process.exitCode = over === 0 ? 0 : 1;
 /** A small package that the lock does not have, pinned with the hashes that the index gives. */
 function addedRequirement() {
   const folder = path.join(work, "added");
-  output("python3", ["-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", folder, "itsdangerous==2.2.0"]);
+  output("python3", [
+    "-m",
+    "pip",
+    "download",
+    "-q",
+    "--no-deps",
+    "--only-binary",
+    ":all:",
+    "-d",
+    folder,
+    "itsdangerous==2.2.0",
+  ]);
   const [file] = fs.readdirSync(folder);
   const hash = output("python3", ["-m", "pip", "hash", path.join(folder, file)]).match(/sha256:[0-9a-f]{64}/)[0];
   return `itsdangerous==2.2.0 --hash=${hash}\n`;
@@ -99,7 +185,8 @@ async function firstAnswer(image) {
   try {
     const port = output(docker, ["port", id, "8000/tcp"]).split("\n")[0].split(":").at(-1);
     for (let attempt = 0; attempt < 2000; attempt += 1) {
-      if ((await statusOf(`http://127.0.0.1:${port}/health`)) === 200) return Number(process.hrtime.bigint() - started) / 1e9;
+      if ((await statusOf(`http://127.0.0.1:${port}/health`)) === 200)
+        return Number(process.hrtime.bigint() - started) / 1e9;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     throw new Error(`${image} did not answer: ${output(docker, ["logs", id])}`);

@@ -35,15 +35,29 @@ export async function inTurn(times, baseline, sheaf) {
 export function printTable(rows) {
   const cells = [["measure", "baseline", "sheaf", "ratio", "limit", ""], ...rows.map(rowOf)];
   const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
-  for (const row of cells) console.log(row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join("  ").trimEnd());
+  for (const row of cells)
+    console.log(
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])))
+        .join("  ")
+        .trimEnd(),
+    );
   return rows.filter((row) => !holds(row)).length;
 }
 
 function rowOf({ name, baseline, sheaf, unit, ratio, atMost }) {
-  const show = (value) => (value === undefined ? "–" : unit === "MB" ? `${(value / 1e6).toFixed(1)} MB` : `${value.toFixed(2)} s`);
+  const show = (value) =>
+    value === undefined ? "–" : unit === "MB" ? `${(value / 1e6).toFixed(1)} MB` : `${value.toFixed(2)} s`;
   const limit = ratio !== undefined ? `≤ ${ratio}×` : atMost !== undefined ? `≤ ${show(atMost)}` : "";
   const quotient = baseline === undefined ? "" : `${(sheaf / baseline).toFixed(2)}×`;
-  return [name, show(baseline), show(sheaf), quotient, limit, holds({ baseline, sheaf, ratio, atMost }) ? "holds" : "OVER"];
+  return [
+    name,
+    show(baseline),
+    show(sheaf),
+    quotient,
+    limit,
+    holds({ baseline, sheaf, ratio, atMost }) ? "holds" : "OVER",
+  ];
 }
 
 function holds({ baseline, sheaf, ratio, atMost }) {

@@ -5,7 +5,8 @@ import { ensureDependencies, root, runTool } from "./setup.mjs";
 
 ensureDependencies();
 const dist = path.join(root, "dist");
-if (process.argv.includes("--if-needed") && newest(["src", "package.json", "scripts/build.mjs"]) < oldest(dist)) process.exit(0);
+if (process.argv.includes("--if-needed") && newest(["src", "package.json", "scripts/build.mjs"]) < oldest(dist))
+  process.exit(0);
 
 const { rolldown } = await import("rolldown");
 const bundle = await rolldown({

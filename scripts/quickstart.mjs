@@ -16,7 +16,10 @@ run(process.execPath, [sheaf, "build", example, "--image", "api", "-t", tag]);
 
 const port = await freePort();
 console.log(`\n$ sheaf run ${tag} -p ${port}:8000`);
-const image = spawn(process.execPath, [sheaf, "run", tag, "-p", `${port}:8000`], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+const image = spawn(process.execPath, [sheaf, "run", tag, "-p", `${port}:8000`], {
+  cwd: root,
+  stdio: ["ignore", "inherit", "inherit"],
+});
 const ended = new Promise((resolve) => image.once("exit", (code, signal) => resolve(code ?? signal)));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => image.kill("SIGTERM"));
 
@@ -36,9 +39,7 @@ process.exit(healthy && (code === 0 || code === 143) ? 0 : 1);
 
 async function health(url) {
   const deadline = Date.now() + 60_000;
-  let over = false;
-  void ended.then(() => (over = true));
-  while (Date.now() < deadline && !over) {
+  while (Date.now() < deadline && image.exitCode === null && image.signalCode === null) {
     try {
       const response = await fetch(url);
       if (response.ok) return await response.text();

@@ -5,7 +5,10 @@ import { ensureDependencies, root } from "./setup.mjs";
 
 ensureDependencies();
 const node = process.execPath;
-const build = spawnSync(node, [path.join(root, "scripts", "build.mjs"), "--if-needed"], { cwd: root, stdio: "inherit" });
+const build = spawnSync(node, [path.join(root, "scripts", "build.mjs"), "--if-needed"], {
+  cwd: root,
+  stdio: "inherit",
+});
 if (build.status !== 0) process.exit(build.status ?? 1);
 const json = process.env.SHEAF_VITEST_JSON;
 const reporters = json ? ["--reporter=default", "--reporter=json", `--outputFile.json=${json}`] : [];

@@ -28,9 +28,6 @@ export function gzipMemberFromDeflate(content: DeflatedContent): Uint8Array[] {
   return [header, content.deflated, trailer(content.crc32, content.size)];
 }
 
-/** Bytes that a member has besides its deflate stream. */
-export const gzipOverhead = 18;
-
 const header = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);
 
 function trailer(crc: number, size: number): Uint8Array {

@@ -3,8 +3,6 @@ import { blockSize, paddingOf } from "./tar-format.ts";
 import type { TarFacts, TarLimits } from "./tar-header.ts";
 import { tarError, TarHeaders } from "./tar-header.ts";
 
-export type { TarFacts, TarLimits, TarType } from "./tar-header.ts";
-
 export interface TarEntry extends TarFacts {
   /** The content, a view of the archive; empty for anything but files. */
   data: Uint8Array;

@@ -1,4 +1,4 @@
-import type { TarFacts } from "../archive/tar-read.ts";
+import type { TarFacts } from "../archive/tar-header.ts";
 import type { ImageProblem } from "./image-problem.ts";
 import type { MergedFilesystem, Node } from "./merged-filesystem.ts";
 import { parentOf } from "./merged-filesystem.ts";

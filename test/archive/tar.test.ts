@@ -3,7 +3,8 @@ import * as path from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { readTar, readTarStream, type TarFacts } from "../../src/archive/tar-read.ts";
+import type { TarFacts } from "../../src/archive/tar-header.ts";
+import { readTar, readTarStream } from "../../src/archive/tar-read.ts";
 import { tarEnd, tarHeader, tarPadding, type TarHeader } from "../../src/archive/tar-write.ts";
 import { SheafError } from "../../src/errors.ts";
 import { collect, has, python, run, streamOf, temporary, text } from "./oracle.ts";

@@ -149,7 +149,7 @@ class ShellReader {
     let known = true;
     const value = unquoted(text).replaceAll(
       /\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}]*))?\})/g,
-      (_whole, plain: string | undefined, braced: string | undefined, fallback: string | undefined) => {
+      (_whole, ...[plain, braced, fallback]: (string | undefined)[]) => {
         const name = plain ?? braced ?? "";
         const found = this.#variables.get(name) ?? this.#lookup(name) ?? fallback;
         known &&= found !== undefined;
