@@ -2,12 +2,13 @@ import { SheafError } from "../errors.ts";
 import type { DebPackage } from "./package.ts";
 import type { PackageLookup } from "./package-index.ts";
 import { formatClause, formatRelation, parseRelations, provideFits, type Relation, versionFits } from "./relation.ts";
+import { compareVersions } from "./version.ts";
 
 export interface ResolveOptions {
   lookup: PackageLookup;
   /** What the archive is called in errors: `Debian bookworm (amd64)`. */
   archive: string;
-  /** Installed already: satisfies dependencies, is not returned. */
+  /** Installed already: satisfies dependencies, is not returned unless something needs a newer version than is there. */
   present?: DebPackage[];
   /** Dependencies on these names are not followed, whoever has them. */
   withoutNames?: ReadonlySet<string>;
@@ -136,9 +137,11 @@ class Resolver {
     return providers.toSorted((a, b) => priority(a) - priority(b) || (a.name < b.name ? -1 : 1))[0];
   }
 
-  /** Whether another version is not chosen already, and nothing chosen excludes it. */
+  /** Whether another version is not chosen already, or only an older one is installed, and nothing chosen excludes it. */
   #isFree(candidate: DebPackage): boolean {
-    if (this.#chosen.has(candidate.name)) return false;
+    const standing = this.#chosen.get(candidate.name);
+    if (standing && !this.#present.has(candidate.name)) return false;
+    if (standing && compareVersions(candidate.version, standing.version) <= 0) return false;
     if (exclusions(candidate).some((relation) => this.#chosenThatFits(relation, candidate.name))) return false;
     if (this.#excluded.get(candidate.name)?.some((relation) => versionFits(relation, candidate.version))) return false;
     const provided = parseRelations(candidate.provides).flat();
@@ -154,6 +157,8 @@ class Resolver {
   }
 
   #choose(pkg: DebPackage, by: string | undefined): void {
+    // A newer version in the place of an installed one.
+    if (this.#present.delete(pkg.name)) this.#followed.delete(pkg.name);
     this.#chosen.set(pkg.name, pkg);
     if (by !== undefined) this.#wantedBy.set(pkg.name, by);
     for (const provided of parseRelations(pkg.provides).flat()) {

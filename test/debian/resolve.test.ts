@@ -57,6 +57,20 @@ describe("resolvePackages", () => {
     ]);
   });
 
+  it("takes a newer version than is present only where one is needed", () => {
+    const installed = openIndexes([{ bytes: compactIndex(Buffer.from([stanza("z"), stanza("y")].join(""))), uri: "" }]);
+    const present = [...installed.versions("z"), ...installed.versions("y")];
+    const all = [
+      stanza("z", { Version: "2", Depends: "new" }),
+      stanza("y", { Version: "2" }),
+      stanza("new"),
+      stanza("dev", { Depends: "z (= 2), y" }),
+      stanza("old", { Depends: "z (<< 1)" }),
+    ];
+    expect(resolve(all, ["dev"], { present })).toEqual(["dev=1.0-1", "new=1.0-1", "z=2"]);
+    expect(failure(() => resolve(all, ["old"], { present })).code).toBe("SHEAF_DEB_DEPENDS");
+  });
+
   it("leaves out what is present, what only scripts use, and the needs of data", () => {
     const all = [
       stanza("app", { Depends: "debconf (>= 0.5) | debconf-2.0, z, data" }),
