@@ -22,6 +22,7 @@ import { type CommandFacts, readCommand } from "./command.ts";
 import type { Environment } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
 import { chooseHealth } from "./health.ts";
+import { onlyImage } from "./only-image.ts";
 import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
 import { importErrors } from "./import-errors.ts";
 import { prepareWithSetuptools } from "./legacy-setuptools.ts";
@@ -37,6 +38,8 @@ export interface PlanOptions {
   directory: string;
   /** Only these images. */
   images?: string[];
+  /** What takes one image only, as in `a tag`: of several, the only API is meant. */
+  one?: string;
   /** `module:attribute` or `module:factory()` */
   app?: string;
   /** `3.12` */
@@ -76,7 +79,8 @@ export interface PlannedProject {
 export async function planImages(options: PlanOptions, services: PlanServices): Promise<PlannedProject> {
   const project = await readProject(options.directory, { app: options.app, records: services.store });
   const platform = choosePlatform(options.platform, project);
-  const intents = chooseImages(project, { names: options.images });
+  const chosen = chooseImages(project, { names: options.images });
+  const intents = options.one === undefined ? chosen : onlyImage(chosen, { what: options.one, emit: services.emit });
   const planner = new Planner({ project, platform, options, intents, code: readOwnCode(project) }, services);
   const images: PlannedImage[] = [];
   for (const intent of intents) images.push(await planner.plan(intent));

@@ -49,9 +49,9 @@ async function buildAll(
   context: Context,
 ): Promise<CommandResult> {
   const started = performance.now();
-  const { project, images } = await planImages(options, planServices(context));
-  if (images.length > 1 && tags.length > 0) throw severalTagged(images);
-  if (images.length > 1 && outputs.some((output) => output.type === "docker-archive")) throw severalWritten(images);
+  const one =
+    tags.length > 0 ? "a tag" : outputs.some(({ type }) => type === "docker-archive") ? "a Docker archive" : undefined;
+  const { project, images } = await planImages({ ...options, one }, planServices(context));
   const views: BuildView[] = [];
   for (const planned of images) {
     const references = tags.length > 0 ? tags.map(withTag) : [defaultReference(project.name.value, planned.plan.name)];
@@ -63,7 +63,7 @@ async function buildAll(
     views.push({ ...view, seconds: (performance.now() - started) / 1000 });
   }
   return {
-    text: (style) => buildText(views, style),
+    text: (style, width) => buildText(views, style, width),
     json: { images: views.map(jsonOf) },
     exitCode: views.some(overBudget) ? exitCodes.findings : exitCodes.ok,
   };
@@ -179,18 +179,4 @@ function jsonOf(view: BuildView): unknown {
     seconds: view.seconds,
     notes: view.notes,
   };
-}
-
-function severalTagged(images: PlannedImage[]): SheafError {
-  return new SheafError("SHEAF_SEVERAL_IMAGES", "-t names one image, and this project has several", {
-    details: [["images", images.map(({ plan }) => plan.name).join(", ")]],
-    hint: `sheaf build --image ${images[0]?.plan.name ?? "api"} -t NAME:TAG`,
-  });
-}
-
-function severalWritten(images: PlannedImage[]): SheafError {
-  return new SheafError("SHEAF_SEVERAL_IMAGES", "an archive holds one image, and this project has several", {
-    details: [["images", images.map(({ plan }) => plan.name).join(", ")]],
-    hint: `sheaf build --image ${images[0]?.plan.name ?? "api"} -o type=docker-archive,dest=FILE`,
-  });
 }
