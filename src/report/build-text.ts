@@ -1,5 +1,6 @@
 import type { BuiltLayer } from "../assemble/assemble.ts";
-import { alignColumns, formatBytes, formatSeconds, plural, printable, type Style } from "./text.ts";
+import { noteLines } from "./note-lines.ts";
+import { alignColumns, formatBytes, formatSeconds, plural, printable, shorten, type Style, wrap } from "./text.ts";
 
 /** What came of building one image. */
 export interface BuildView {
@@ -18,12 +19,12 @@ export interface BuildView {
 }
 
 /** A short table: layers with their sizes, what was reused, the digest, the time. */
-export function buildText(views: BuildView[], style: Style): string {
+export function buildText(views: BuildView[], style: Style, width: number): string {
   const next = style.dim("Next: sheaf run · sheaf inspect · sheaf build --load");
-  return [...views.map((view) => imageText(view, style)), next].join("\n");
+  return [...views.map((view) => imageText(view, style, width)), next].join("\n");
 }
 
-function imageText(view: BuildView, style: Style): string {
+function imageText(view: BuildView, style: Style, width: number): string {
   const { layers } = view;
   const fresh = layers.filter((layer) => !layer.reused).length;
   const rows = [
@@ -57,13 +58,10 @@ function imageText(view: BuildView, style: Style): string {
   return [
     `${style.bold(view.name)} ${style.dim(`· ${view.platform}`)}`,
     ...alignColumns(rows, [1, 2]).map((line) => `  ${line}`),
-    `  ${style.dim(view.digest)}`,
+    `  ${style.dim(shorten(view.digest, width - 2))}`,
     "",
-    ...facts.map((line) => `  ${printable(line)}`),
-    ...view.notes.map(
-      (note) =>
-        `  ${note.level === "warning" ? style.yellow("warning") : style.cyan("note")}  ${printable(note.message)}`,
-    ),
+    ...facts.flatMap((line) => wrap(printable(line), width - 2).map((part) => `  ${part}`)),
+    ...noteLines(view.notes, style, width),
     ...(facts.length + view.notes.length > 0 ? [""] : []),
   ].join("\n");
 }

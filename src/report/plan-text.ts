@@ -1,7 +1,8 @@
 import { platformName } from "../platform.ts";
 import type { ImagePlan } from "../plan/image-plan.ts";
 import type { Sourced } from "../project/project.ts";
-import { alignColumns, formatBytes, plural, printable, shorten, type Style } from "./text.ts";
+import { noteLines } from "./note-lines.ts";
+import { alignColumns, formatBytes, plural, printable, shorten, type Style, visibleLength, wrap } from "./text.ts";
 
 /** A plan with its figures, as `sheaf plan` shows it. */
 export interface PlanView {
@@ -25,7 +26,7 @@ export function planText(
     title.join(" · "),
     "",
     ...images.flatMap((view) => [...imageLines(view, style, width), ""]),
-    style.dim("Every value can be set in [tool.sheaf]: sheaf init writes it out."),
+    ...wrap("Every value can be set in [tool.sheaf]: sheaf init writes it out.", width).map(style.dim),
   ].join("\n");
 }
 
@@ -68,20 +69,36 @@ function imageLines({ plan, size }: PlanView, style: Style, width: number): stri
       plan.budget ? `budget ${formatBytes(plan.budget.value)}` : "",
     ],
   ];
-  const head = `${style.bold(plan.name.padEnd(9))} ${printable(config.command.value.join(" "))}`;
+  const indent = " ".repeat(10);
+  const [command = "", ...more] = wrap(printable(config.command.value.join(" ")), width - indent.length);
+  const head = [`${style.bold(plan.name.padEnd(9))} ${command}`, ...more.map((line) => `${indent}${line}`)];
   const limit = Math.max(24, Math.floor((width - 16) / 2));
-  const body = alignColumns(
-    rows.map(([label, value, source]) => [
-      `  ${style.dim(label)}`,
-      shorten(printable(value), limit),
-      style.dim(printable(source)),
-    ]),
+  const cells = rows.map(([label, value, source]) => ({
+    start: [`  ${style.dim(label)}`, shorten(printable(value), limit)],
+    source: printable(source),
+  }));
+  const starts = alignColumns(cells.map(({ start }) => start));
+  const column = Math.max(...starts.map(visibleLength)) + 2;
+  const body = cells.flatMap(({ source }, index) =>
+    withSource(starts[index] ?? "", { source, column, width, dim: style.dim }),
   );
-  const notes = plan.notes.flatMap((note) => [
-    `  ${note.level === "warning" ? style.yellow("warning") : style.cyan("note")}  ${printable(note.message)}`,
-    ...(note.hint ? [`           ${style.dim(printable(note.hint))}`] : []),
-  ]);
-  return [head, `${" ".repeat(10)}${style.dim(config.command.source)}`, ...body, ...notes];
+  const sourceLines = wrap(printable(config.command.source), width - indent.length);
+  return [
+    ...head,
+    ...sourceLines.map((line) => `${indent}${style.dim(line)}`),
+    ...body,
+    ...noteLines(plan.notes, style, width),
+  ];
+}
+
+/** The source stands beside its value, or below it where the terminal is too narrow. */
+function withSource(
+  start: string,
+  { source, column, width, dim }: { source: string; column: number; width: number; dim: Style["dim"] },
+): string[] {
+  if (source === "") return [start];
+  if (column + source.length <= width) return [`${start}${" ".repeat(column - visibleLength(start))}${dim(source)}`];
+  return [start, ...wrap(source, width - 14).map((line) => `${" ".repeat(14)}${dim(line)}`)];
 }
 
 type Row = [label: string, value: string, source: string];

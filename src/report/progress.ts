@@ -1,5 +1,5 @@
 import type { Emit, SheafEvent } from "../events.ts";
-import { formatBytes, formatSeconds, printable, shorten, type Style } from "./text.ts";
+import { formatBytes, formatSeconds, printable, shorten, type Style, wrap } from "./text.ts";
 
 /** Renders events while work is under way. `stop` leaves the terminal as it was found. */
 export interface Progress {
@@ -71,15 +71,13 @@ export class TerminalProgress implements Progress {
   emit = (event: SheafEvent): void => {
     switch (event.type) {
       case "stage":
-        this.#print(
-          `  ${this.#style.dim(event.stage.padEnd(9))} ${printable(event.message)}${seconds(event.seconds, this.#style)}`,
-        );
+        this.#tell(this.#style.dim(event.stage.padEnd(9)), `${event.message}${seconds(event.seconds)}`);
         break;
       case "warning":
-        this.#print(`  ${this.#style.yellow("warning")}   ${printable(event.message)}`);
+        this.#tell(this.#style.yellow("warning  "), event.message);
         break;
       case "retry":
-        this.#print(`  ${this.#style.yellow("again")}     ${printable(event.label)}: ${printable(event.reason)}`);
+        this.#tell(this.#style.yellow("again    "), `${event.label}: ${event.reason}`);
         break;
       case "download-start":
         if (this.#transfers.size === 0 && this.#finished === 0) this.#started = performance.now();
@@ -147,9 +145,14 @@ export class TerminalProgress implements Progress {
     return shorten(text, width);
   }
 
-  #print(line: string): void {
+  /** A line that stays, with what does not fit below it. */
+  #tell(label: string, text: string): void {
     this.#clear();
-    this.#stream.write(`${line}\n`);
+    const width = Math.max(40, this.#stream.columns ?? 80);
+    const lines = wrap(printable(text), width - 12).map(
+      (line, index) => `  ${index === 0 ? label : " ".repeat(9)} ${line}`,
+    );
+    this.#stream.write(`${lines.join("\n")}\n`);
   }
 
   #clear(): void {
@@ -163,8 +166,8 @@ function bar(share: number): string {
   return "▓".repeat(filled) + "░".repeat(20 - filled);
 }
 
-function seconds(value: number | undefined, style: Style): string {
-  return value === undefined ? "" : `  ${style.dim(formatSeconds(value))}`;
+function seconds(value: number | undefined): string {
+  return value === undefined ? "" : ` (${formatSeconds(value)})`;
 }
 
 function sum(values: number[]): number {

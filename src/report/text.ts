@@ -46,6 +46,22 @@ export function shorten(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(1, width - 1))}…`;
 }
 
+/** Lines of at most `width` characters, broken between words; a longer word is broken too. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length <= width) {
+      line = `${line} ${word}`;
+      continue;
+    }
+    if (line !== "") lines.push(line);
+    line = word;
+    for (; line.length > width; line = line.slice(width)) lines.push(line.slice(0, width));
+  }
+  return [...lines, line];
+}
+
 /** Takes control characters out of text that comes from files, archives and servers. */
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what has to go
