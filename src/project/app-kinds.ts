@@ -101,6 +101,8 @@ export class AppKinds {
   }
 
   #ofName(file: string, name: string, { scope, steps }: { scope: string; steps: number }): FoundKind | undefined {
+    // Modules may import each other, or all of each other.
+    if (steps > MAX_STEPS) return undefined;
     const facts = this.facts(file);
     for (const place of scope === "" ? [""] : [scope, ""]) {
       // The last assignment counts: `app = CORSMiddleware(app)`.
