@@ -247,7 +247,7 @@ export function diskError(error: unknown, where: string): unknown {
       cause: error,
     });
   }
-  if (isErrno(error, "EACCES") || isErrno(error, "EPERM") || isErrno(error, "EROFS")) {
+  if (["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"].some((code) => isErrno(error, code))) {
     return new SheafError("SHEAF_STORE", `${where} can't be written: ${(error as Error).message}`, {
       hint: "choose another folder with --cache-dir or SHEAF_CACHE_DIR",
       cause: error,
