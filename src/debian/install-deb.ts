@@ -139,10 +139,16 @@ function required(fields: Record<string, string>, name: string): string {
 
 const documentation = /^usr\/share\/(man|info|locale|lintian|doc|doc-base|bug|linda|gtk-doc|help)(\/|$)/;
 
+/** Programs that only maintainer scripts run, of packages that are taken without their dependencies: they couldn't start. */
+const maintenance: ReadonlySet<string> = new Set(["usr/sbin/update-passwd", "usr/sbin/update-ca-certificates"]);
+
 /** Licences stay: shipping the software asks for them. */
 function withoutDocs(entries: UnpackedEntry[]): { kept: UnpackedEntry[]; leftOut: { files: number; bytes: number } } {
   const isKept = (entry: UnpackedEntry) =>
-    !documentation.test(entry.path) || /^usr\/share\/doc\/[^/]+\/copyright$/.test(entry.path) || isCopyrightLink(entry);
+    !maintenance.has(entry.path) &&
+    (!documentation.test(entry.path) ||
+      /^usr\/share\/doc\/[^/]+\/copyright$/.test(entry.path) ||
+      isCopyrightLink(entry));
   const left = entries.filter((entry) => !isKept(entry) && entry.type !== "directory");
   const bytes = left.reduce((sum, entry) => sum + (entry.type === "file" ? entry.data.length : 0), 0);
   return { kept: entries.filter(isKept), leftOut: { files: left.length, bytes } };

@@ -120,10 +120,12 @@ function chooseCommand(
   input: Omit<IntentParts, "name"> & { name: string; dockerfile: DockerfileEvidence | undefined },
 ): Sourced<string[]> | undefined {
   if (input.settings.command) return { value: input.settings.command, source: `config images.${input.name}.command` };
-  if (input.settings.app) return undefined;
-  if (input.service?.command) return input.service.command;
-  const command = input.dockerfile?.command;
-  return command && roleOfCommand(command.value) === input.role ? command : undefined;
+  const { app } = input.settings;
+  // A command that runs another app than the configured one says nothing.
+  const serves = (command: Sourced<string[]>) => app === undefined || readCommand(command.value).application === app;
+  const command = input.service?.command ?? input.dockerfile?.command;
+  if (!command || !serves(command)) return undefined;
+  return input.service?.command || roleOfCommand(command.value) === input.role ? command : undefined;
 }
 
 interface AppRequest {

@@ -8,8 +8,8 @@ export interface PlannedLock {
   /** The repository. */
   root: string;
   text: string;
-  /** Path from the root that the lock suggests. */
-  file?: string;
+  /** Where to, from the root; a file that somebody else wrote is never suggested. */
+  file: string;
 }
 
 /** The resolution of each image as requirements with hashes, for every Python and platform that its files serve. */
@@ -28,7 +28,9 @@ export async function planLock(options: PlanOptions, services: PlanServices): Pr
       },
       services,
     );
-    locks.push({ image: intent.name, root: project.root, text, file: intent.requirements?.value[0] ?? file });
+    // One image's lock may be the project's; several need a name each.
+    const suggested = targets.length === 1 ? file : `requirements/${intent.name}.lock.txt`;
+    locks.push({ image: intent.name, root: project.root, text, file: suggested });
   }
   return locks;
 }

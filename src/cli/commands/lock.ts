@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { SheafError } from "../../errors.ts";
 import { planLock } from "../../plan/plan-lock.ts";
 import { type Command, textOption } from "../command.ts";
 import { planOptionDefinitions, planServices, readPlanOptions } from "./plan-options.ts";
@@ -11,7 +12,10 @@ export const lock: Command = {
   arguments: [{ name: "directory", summary: "the repository, the working directory unless given" }],
   options: [
     ...planOptionDefinitions,
-    { flags: "--out-file <file>", summary: "where to; requirements/IMAGE.lock.txt unless given, - for stdout" },
+    {
+      flags: "--out-file <file>",
+      summary: "where to instead of requirements.txt or requirements/IMAGE.lock.txt; - for stdout",
+    },
   ],
   examples: ["sheaf lock", "sheaf lock --image api --out-file requirements/api.txt"],
   async run(input, context) {
@@ -19,7 +23,8 @@ export const lock: Command = {
     const out = textOption(input, "outFile");
     if (out === "-") return { text: () => locks.map(({ text }) => text.trimEnd()).join("\n") };
     const written = locks.map(({ image, root, text, file }) => {
-      const target = out === undefined ? path.join(root, file ?? `requirements/${image}.lock.txt`) : path.resolve(out);
+      const target = out === undefined ? path.join(root, file) : path.resolve(out);
+      if (out === undefined) refuseOthers(target, text);
       fs.mkdirSync(path.dirname(target), { recursive: true });
       const temporary = `${target}.${process.pid}.tmp`;
       fs.writeFileSync(temporary, text, { flag: "wx" });
@@ -36,3 +41,13 @@ export const lock: Command = {
     };
   },
 };
+
+/** A file that a person wrote is never overwritten unasked: every lock starts with the same line. */
+function refuseOthers(target: string, text: string): void {
+  if (!fs.existsSync(target)) return;
+  const [header = ""] = text.split("\n");
+  if (fs.readFileSync(target, "utf8").startsWith(header)) return;
+  throw new SheafError("SHEAF_LOCK_THERE", `${path.relative(process.cwd(), target)} was not written by sheaf lock`, {
+    hint: "name another file with --out-file, or this one to overwrite it",
+  });
+}
