@@ -27,19 +27,22 @@ export function buildText(views: BuildView[], style: Style, width: number): stri
 function imageText(view: BuildView, style: Style, width: number): string {
   const { layers } = view;
   const fresh = layers.filter((layer) => !layer.reused).length;
+  const narrow = width < 80;
+  const total = `${plural(layers.length, "layer")}, ${fresh} new · ${formatSeconds(view.seconds)}`;
+  const name = (text: string) => shorten(printable(text), width - 28);
   const rows = [
-    ["layer", "unpacked", "compressed", ""].map((cell) => style.dim(cell)),
+    ["layer", "unpacked", narrow ? "packed" : "compressed", ""].map((cell) => style.dim(cell)),
     ...foldReused(layers).map((row) => [
-      row.name,
+      name(row.name),
       formatBytes(row.unpacked),
       formatBytes(row.compressed),
-      row.reused ? style.dim("from cache") : style.green("new"),
+      row.reused ? style.dim(narrow ? "cached" : "from cache") : style.green("new"),
     ]),
     [
-      style.bold(view.references[0] ?? view.name),
+      style.bold(name(view.references[0] ?? view.name)),
       formatBytes(sum(layers.map(({ record }) => record.unpackedSize))),
       formatBytes(sum(layers.map(({ record }) => record.size))),
-      `${plural(layers.length, "layer")}, ${fresh} new · ${formatSeconds(view.seconds)}`,
+      narrow ? "" : total,
     ],
   ];
   const facts = [
@@ -58,6 +61,7 @@ function imageText(view: BuildView, style: Style, width: number): string {
   return [
     `${style.bold(view.name)} ${style.dim(`· ${view.platform}`)}`,
     ...alignColumns(rows, [1, 2]).map((line) => `  ${line}`),
+    ...(narrow ? [`  ${total}`] : []),
     `  ${style.dim(shorten(view.digest, width - 2))}`,
     "",
     ...facts.flatMap((line) => wrap(printable(line), width - 2).map((part) => `  ${part}`)),

@@ -40,6 +40,15 @@ describe("a project that can't be built says why", () => {
     expect(nothing.text).toMatch(/no FastAPI or Celery app found[\s\S]*looked in[\s\S]*--app/);
   });
 
+  it("modules that import all of each other, without end", async () => {
+    const folder = writeFiles(temporaryFolder(), {
+      "one.py": "from two import *\n\napp = make()\n",
+      "two.py": "from one import *\n\nother = make()\n",
+      "requirements.txt": "",
+    });
+    expect((await refused(["plan", folder])).codes).toEqual(["SHEAF_NO_APP"]);
+  });
+
   it("several apps that could be meant", async () => {
     const folder = writeFiles(temporaryFolder(), {
       ...sound(),

@@ -16,12 +16,13 @@ const run = promisify(execFile);
 const escapes = /\u001b/;
 
 describe("the command line", () => {
-  it("says what is wrong with a command, and what was meant", async () => {
+  it("says what is wrong with a command, and what was meant", { timeout: 60_000 }, async () => {
     expect((await refused(["biuld"])).text).toMatch(/no command "biuld"[\s\S]*sheaf build/);
     expect((await refused(["build", "--imgae", "api"])).text).toMatch(/--imgae[\s\S]*--image/);
     expect((await refused(["build", "--progress", "loud"])).text).toMatch(/auto, plain, json/);
-    expect((await refused(["build", "-t"])).text).toMatch(/argument missing/);
-    expect((await refused(["run", "-p", "eighty"])).codes).toHaveLength(1);
+    const lacking = await sheaf(["build", "-t"]);
+    expect(lacking).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("argument missing") });
+    expect((await refused(["run", exampleTag, "-p", "eighty"])).text).toMatch(/-p HOST:CONTAINER/);
   });
 
   it.each(["type=oci", "type=zip,dest=x", "dest=x", "nonsense", "type=oci,dest="])("refuses -o %s", async (target) => {
@@ -30,9 +31,16 @@ describe("the command line", () => {
     expect(text).toContain("-o type=oci,dest=DIR");
   });
 
-  it("refuses images and tags that are not there", async () => {
+  it("takes the only API where one image is meant", { timeout: 60_000 }, async () => {
+    const { code, stdout, stderr } = await sheaf(["build", example, "-t", exampleTag, "--json"]);
+    expect(code, stderr).toBe(0);
+    const { images } = JSON.parse(stdout) as { images: { name: string }[] };
+    expect(images.map((image) => image.name)).toEqual(["api"]);
+    expect(stderr).toMatch(/only api of api, worker/);
+  });
+
+  it("refuses images and tags that are not there", { timeout: 60_000 }, async () => {
     expect((await refused(["build", example, "--image", "apy"])).text).toMatch(/no image "apy"[\s\S]*api/);
-    expect((await refused(["build", example, "-t", "one:two"])).codes).toEqual(["SHEAF_SEVERAL_IMAGES"]);
     const { codes, text } = await refused(["run", "nowhere:latest"]);
     expect(codes).toEqual(["SHEAF_NO_IMAGE"]);
     expect(text).toContain("nowhere:latest");
@@ -80,7 +88,7 @@ describe("the command line", () => {
     expect(stdout).toMatch(/\nstatus 0\n$/);
   });
 
-  it("has help for every command, which fits into 100 columns", async () => {
+  it("has help for every command", { timeout: 60_000 }, async () => {
     const { stdout, code } = await sheaf(["--help"]);
     expect(code).toBe(0);
     const commands = [...stdout.matchAll(/^ {2}(\w+) /gm)]

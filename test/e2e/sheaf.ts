@@ -10,6 +10,10 @@ export const repository = path.join(import.meta.dirname, "..", "..");
 /** The bundled command line, as it is published. `npm test` builds it. */
 export const cli = path.join(repository, "dist", "cli.js");
 
+/** Where commands run that name their project: nothing is found by chance. */
+const emptyFolder = path.join(os.tmpdir(), "sheaf-test-empty");
+fs.mkdirSync(emptyFolder, { recursive: true });
+
 export interface Outcome {
   /** 128 and the signal's number when a signal ended it. */
   code: number;
@@ -59,7 +63,7 @@ export function startProgram(words: readonly string[], options: RunOptions = {})
   const [program = "", ...rest] = words;
   const started = performance.now();
   const child = spawn(program, rest, {
-    cwd: options.cwd ?? os.tmpdir(),
+    cwd: options.cwd ?? emptyFolder,
     env: environmentOf(options),
     stdio: ["ignore", "pipe", "pipe"],
     timeout: options.timeoutMs ?? 240_000,
