@@ -81,7 +81,7 @@ async function withServices<T>(session: Session, action: (services: PlanServices
   const fetcher = createFetcher({ store, emit, offline });
   const pool = createWorkerPool({ tasks });
   try {
-    return await action({ store, fetcher, pool, emit, offline, refresh });
+    return await action({ store, fetcher, tasks: pool.tasks, emit, offline, refresh });
   } finally {
     await pool.close();
     await fetcher.close();

@@ -8,9 +8,9 @@ import type { Entry, FileEntry } from "../filesystem/entry.ts";
 import { cachedPath } from "../ingest/bytecode.ts";
 import type { ImagePlan, PlannedFile } from "../plan/image-plan.ts";
 import type { Digest, Store } from "../store/store.ts";
-import { composeGroup, type ComposedGroup } from "./compose-group.ts";
-import { composeLayerTask } from "./compose-task.ts";
-import type { Overlay } from "./overlay.ts";
+import { composeGroup, type ComposedGroup } from "../layers/compose-group.ts";
+import { composeLayerTask } from "../layers/tasks.ts";
+import type { Overlay } from "../layers/overlay.ts";
 import { projectMetadata } from "./project-metadata.ts";
 
 export interface AppLayerRequest {

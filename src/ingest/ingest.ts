@@ -5,17 +5,17 @@ import type { PythonLayout } from "../filesystem/layout.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import type { Distribution } from "../resolve/resolution.ts";
 import type { Digest, Store } from "../store/store.ts";
-import type { WorkerPool } from "../workers/pool.ts";
 import { withFreshInput } from "./damaged-input.ts";
 import { type DebFacts, knownDeb } from "./deb.ts";
 import { type InterpreterFacts, knownInterpreter } from "./interpreter.ts";
+import type { IngestTasks } from "./tasks.ts";
 import { knownWheel, wheelEntries, type WheelFacts, type WheelTask } from "./wheel.ts";
 import { findCollisions } from "./collisions.ts";
 
 export interface IngestServices {
   store: Store;
   fetcher: Fetcher;
-  pool: WorkerPool;
+  tasks: IngestTasks;
   emit: Emit;
 }
 
@@ -71,7 +71,7 @@ export async function ingestWheels(
 async function one(
   distribution: Distribution,
   options: Omit<WheelOptions, "keepFilesOf"> & { exclude: string[] },
-  { store, fetcher, pool, emit }: IngestServices,
+  { store, fetcher, tasks, emit }: IngestServices,
 ): Promise<WheelFacts> {
   const digest: Digest = `sha256:${distribution.sha256}`;
   // NVIDIA's licence allows its libraries to be passed on as they are.
@@ -85,7 +85,7 @@ async function one(
     () => fetcher.download({ url, sha256, size, label }),
     async () => {
       emit({ type: "work-start", id: digest, group: "install", label });
-      const facts = await pool.run("wheel", task);
+      const facts = await tasks.wheel(task);
       emit({ type: "work-end", id: digest, group: "install", reused: false });
       return facts;
     },
@@ -109,7 +109,7 @@ export function ingestDebs(
   options: DebOptions,
   services: IngestServices,
 ): Promise<IngestedDeb[]> {
-  const { store, fetcher, pool, emit } = services;
+  const { store, fetcher, tasks, emit } = services;
   return Promise.all(
     packages.map(async (each) => {
       const digest: Digest = `sha256:${each.sha256}`;
@@ -122,7 +122,7 @@ export function ingestDebs(
           () => fetcher.download({ url: each.url, sha256: each.sha256, size: each.size, label }),
           async () => {
             emit({ type: "work-start", id: digest, group: "unpack", label });
-            const unpacked = await pool.run("deb", task);
+            const unpacked = await tasks.deb(task);
             emit({ type: "work-end", id: digest, group: "unpack", reused: false });
             return unpacked;
           },
@@ -154,13 +154,13 @@ export interface HostInterpreterOptions {
 export async function ingestHostInterpreter(
   choice: InterpreterChoice,
   options: HostInterpreterOptions,
-  { store, pool, emit }: IngestServices,
+  { store, tasks, emit }: IngestServices,
 ): Promise<InterpreterFacts> {
   const task = { storeRoot: store.root, choice, ...options };
   const known = knownInterpreter(store, task);
   if (known) return known;
   emit({ type: "work-start", id: options.key, group: "python", label: `Python ${choice.version}` });
-  const facts = await pool.run("interpreter", task);
+  const facts = await tasks.interpreter(task);
   emit({ type: "work-end", id: options.key, group: "python", reused: false });
   return facts;
 }

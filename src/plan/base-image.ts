@@ -69,12 +69,12 @@ async function ingest(
   { wanted, platform }: BaseRequest,
   services: PlanServices,
 ): Promise<NamedBase> {
-  const { store, pool, emit } = services;
+  const { store, tasks, emit } = services;
   const started = performance.now();
   const label = `base ${path.basename(file)}`;
   emit({ type: "work-start", id: file, group: "base", label });
   try {
-    const base = await pool.run("base", {
+    const base = await tasks.base({
       storeRoot: store.root,
       file,
       platform,

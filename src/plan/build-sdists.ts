@@ -1,8 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { composeGroup, type GroupRequest } from "../assemble/compose-group.ts";
-import { systemSegment } from "../assemble/system.ts";
+import { composeGroup, type GroupRequest } from "../layers/compose-group.ts";
+import { systemSegment } from "../layers/system.ts";
 import { SheafError } from "../errors.ts";
 import { interpreterEntries } from "../ingest/interpreter.ts";
 import { damagedInput, withFreshInput } from "../ingest/damaged-input.ts";
@@ -193,7 +193,7 @@ async function sandboxLayers(
   );
   const compose = {
     store: services.store,
-    compose: (task: Parameters<typeof services.pool.run<"layer">>[1]) => services.pool.run("layer", task),
+    compose: services.tasks.layer,
     ...(gather.over ? { over: gather.over.image } : {}),
   };
   const groups: Omit<GroupRequest, "mtime">[] = [{ kind: "base", name: "build tools", ...debianFiles(debs) }];

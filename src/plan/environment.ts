@@ -1,7 +1,7 @@
-import { composeGroup } from "../assemble/compose-group.ts";
-import { type PackagePart, partitionPackages } from "../assemble/partition.ts";
-import { replacedSegment } from "../assemble/replaced.ts";
-import { systemSegment } from "../assemble/system.ts";
+import { composeGroup } from "../layers/compose-group.ts";
+import { type PackagePart, partitionPackages } from "../layers/partition.ts";
+import { replacedSegment } from "../layers/replaced.ts";
+import { systemSegment } from "../layers/system.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { OwnerBytecode } from "../ingest/bytecode.ts";
 import { interpreterEntries } from "../ingest/interpreter.ts";
@@ -143,7 +143,7 @@ async function composeLayers(
       { ...group, mtime },
       {
         store: services.store,
-        compose: (task) => services.pool.run("layer", task),
+        compose: services.tasks.layer,
         ...(over ? { over: over.image } : {}),
       },
     );

@@ -1,4 +1,4 @@
-import { idsByName } from "../assemble/entries-over.ts";
+import { idsByName } from "../layers/entries-over.ts";
 import type { ImageUser } from "../debian/accounts.ts";
 import type { DebianArchive } from "../debian/archive.ts";
 import { debianPythonVersion } from "../debian/python.ts";

@@ -5,40 +5,26 @@ import { Worker } from "node:worker_threads";
 import { SheafError } from "../errors.ts";
 import type { Outcome, TaskInput, TaskName, TaskOutput, Tasks } from "./tasks.ts";
 
-/**
- * Runs tasks on threads. A thread is started when there is work that no other has time for, and lives until `close`.
- * With size 0, or from sources, where no bundled worker stands beside this module, tasks run here: same results, one core.
- */
+/** Runs tasks on threads. A thread is started when there is work that no other has time for, and lives until `close`. */
 export interface WorkerPool {
-  run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>>;
+  readonly tasks: Tasks;
   close(): Promise<void>;
 }
 
 export interface WorkerPoolOptions {
+  /** What runs without threads: same results, one core. */
   tasks: Tasks;
-  /** Threads; SHEAF_WORKERS or the number of cores unless given. */
+  /** Threads, 16 at most; SHEAF_WORKERS or the number of cores unless given. 0 runs the tasks on this one. */
   size?: number;
+  /** The file that threads run; the bundled worker unless given. Without it, as from sources, tasks run on this thread. */
+  script?: string;
 }
 
 export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
   const size = options.size ?? sizeFromEnvironment() ?? os.availableParallelism();
-  const script = workerScript();
-  return size > 0 && script ? new ThreadPool(script, Math.min(size, 16)) : new InlinePool(options.tasks);
-}
-
-class InlinePool implements WorkerPool {
-  readonly #tasks: Tasks;
-
-  constructor(tasks: Tasks) {
-    this.#tasks = tasks;
-  }
-
-  async run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
-    const task = this.#tasks[name] as (input: TaskInput<Name>) => Promise<TaskOutput<Name>>;
-    return task(input);
-  }
-
-  async close(): Promise<void> {}
+  const script = options.script ?? workerScript();
+  if (size === 0 || !script) return { tasks: options.tasks, close: async () => {} };
+  return new ThreadPool(script, Math.min(size, 16));
 }
 
 interface Job {
@@ -49,6 +35,13 @@ interface Job {
 }
 
 class ThreadPool implements WorkerPool {
+  readonly tasks: Tasks = {
+    wheel: (task) => this.#run("wheel", task),
+    deb: (task) => this.#run("deb", task),
+    interpreter: (task) => this.#run("interpreter", task),
+    base: (task) => this.#run("base", task),
+    layer: (task) => this.#run("layer", task),
+  };
   readonly #script: string;
   readonly #size: number;
   readonly #waiting: Job[] = [];
@@ -61,7 +54,7 @@ class ThreadPool implements WorkerPool {
     this.#size = size;
   }
 
-  run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
+  #run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
     return new Promise<TaskOutput<Name>>((resolve, reject) => {
       if (this.#closed) return reject(new Error("the worker pool is closed"));
       this.#waiting.push({ name, input, resolve, reject });
@@ -72,8 +65,9 @@ class ThreadPool implements WorkerPool {
   async close(): Promise<void> {
     this.#closed = true;
     const closed = new Error("the worker pool was closed");
-    for (const job of this.#waiting.splice(0)) job.reject(closed);
-    await Promise.all([...this.#idle, ...this.#busy.keys()].map((worker) => worker.terminate()));
+    const workers = [...this.#idle, ...this.#busy.keys()];
+    for (const job of [...this.#waiting.splice(0), ...this.#busy.values()]) job.reject(closed);
+    await Promise.all(workers.map((worker) => worker.terminate()));
   }
 
   #next(): void {
@@ -97,12 +91,24 @@ class ThreadPool implements WorkerPool {
       else job?.reject(reviveError(outcome.error));
       this.#next();
     });
-    worker.on("error", (error) => {
-      this.#busy.get(worker)?.reject(error);
-      this.#busy.delete(worker);
-      this.#next();
+    worker.on("messageerror", (error) => {
+      this.#lose(worker, error);
+      void worker.terminate();
     });
+    worker.on("error", (error) => this.#lose(worker, error));
+    // After an error too, and alone when a task ends its thread.
+    worker.on("exit", (code) => this.#lose(worker, new Error(`a worker ended with code ${code} before its answer`)));
     return worker;
+  }
+
+  /** A thread that can't answer: its job fails, another thread takes the next. */
+  #lose(worker: Worker, cause: unknown): void {
+    const job = this.#busy.get(worker);
+    this.#busy.delete(worker);
+    const index = this.#idle.indexOf(worker);
+    if (index !== -1) this.#idle.splice(index, 1);
+    job?.reject(cause);
+    if (!this.#closed) this.#next();
   }
 }
 

@@ -1,19 +1,12 @@
-import type { NamedBase } from "../ingest/base/facts.ts";
-import { type BaseTask, ingestBase } from "../ingest/base/ingest-base.ts";
-import { type DebFacts, type DebTask, ingestDeb } from "../ingest/deb.ts";
-import { ingestInterpreter, type InterpreterFacts, type InterpreterTask } from "../ingest/interpreter.ts";
-import { ingestWheel, type WheelFacts, type WheelTask } from "../ingest/wheel.ts";
-import { composeLayerTask, type ComposeTask } from "../assemble/compose-task.ts";
-import type { LayerRecord } from "../oci/compose-layer.ts";
+import { ingestBase } from "../ingest/base/ingest-base.ts";
+import { ingestDeb } from "../ingest/deb.ts";
+import { ingestInterpreter } from "../ingest/interpreter.ts";
+import type { IngestTasks } from "../ingest/tasks.ts";
+import { ingestWheel } from "../ingest/wheel.ts";
+import { composeLayerTask, type LayerTasks } from "../layers/tasks.ts";
 
-/** Work that is worth a thread. Inputs and outputs are plain data. */
-export interface Tasks {
-  wheel(input: WheelTask): Promise<WheelFacts>;
-  deb(input: DebTask): Promise<DebFacts>;
-  interpreter(input: InterpreterTask): Promise<InterpreterFacts>;
-  layer(input: ComposeTask): Promise<LayerRecord>;
-  base(input: BaseTask): Promise<NamedBase>;
-}
+/** All work that is worth a thread. */
+export type Tasks = IngestTasks & LayerTasks;
 
 export type TaskName = keyof Tasks;
 export type TaskInput<Name extends TaskName> = Parameters<Tasks[Name]>[0];

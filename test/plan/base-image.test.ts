@@ -17,7 +17,6 @@ import { archiveOver, overBase, pythonOver } from "../../src/plan/over-base.ts";
 import type { PlanServices } from "../../src/plan/services.ts";
 import type { Project } from "../../src/project/project.ts";
 import { openStore } from "../../src/store/store.ts";
-import { createWorkerPool } from "../../src/workers/pool.ts";
 import { tasks } from "../../src/workers/tasks.ts";
 import { temporary } from "../archive/oracle.ts";
 import { distribution, elf, python, readBase } from "../ingest/base-builder.ts";
@@ -32,7 +31,7 @@ function servicesIn(folder: string): PlanServices & { events: SheafEvent[] } {
     download: () => Promise.reject(new Error("nothing is fetched here")),
   } as unknown as PlanServices["fetcher"];
   const emit = (event: SheafEvent) => void events.push(event);
-  return { store, fetcher, pool: createWorkerPool({ tasks, size: 0 }), emit, offline: true, refresh: false, events };
+  return { store, fetcher, tasks, emit, offline: true, refresh: false, events };
 }
 
 const open = (folder: string, wanted: string, services = servicesIn(folder)) =>

@@ -41,5 +41,5 @@ export function readPlanOptions(input: CommandInput): PlanOptions {
 
 export function planServices(context: Context): PlanServices {
   const { store, fetcher, pool, emit, offline, refresh } = context;
-  return { store, fetcher, pool, emit, offline, refresh };
+  return { store, fetcher, tasks: pool.tasks, emit, offline, refresh };
 }

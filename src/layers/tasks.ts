@@ -10,6 +10,11 @@ export interface ComposeTask {
   createdBy: string;
 }
 
+/** Work on one layer that is worth a thread. Inputs and outputs are plain data. */
+export interface LayerTasks {
+  layer: (task: ComposeTask) => Promise<LayerRecord>;
+}
+
 /** Puts segments together as a layer, on a worker's thread: both digests need every byte once. */
 export async function composeLayerTask(task: ComposeTask): Promise<LayerRecord> {
   const [{ openStore }, { composeLayer }] = await Promise.all([

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 
-import { composeGroup, type GroupContext } from "../../src/assemble/compose-group.ts";
-import { composeLayerTask } from "../../src/assemble/compose-task.ts";
-import { entriesOver } from "../../src/assemble/entries-over.ts";
-import { replacedSegment } from "../../src/assemble/replaced.ts";
+import { composeGroup, type GroupContext } from "../../src/layers/compose-group.ts";
+import { composeLayerTask } from "../../src/layers/tasks.ts";
+import { entriesOver } from "../../src/layers/entries-over.ts";
+import { replacedSegment } from "../../src/layers/replaced.ts";
 import { buildSegment } from "../../src/archive/segment.ts";
 import { readTarStream } from "../../src/archive/tar-read.ts";
 import { readLdSoCache } from "../../src/debian/ld-so-cache.ts";

@@ -2,7 +2,7 @@ import { parentDirectories } from "../archive/segment.ts";
 import type { DirectoryEntry } from "../filesystem/entry.ts";
 import type { LayerRecord, SegmentRef } from "../oci/compose-layer.ts";
 import type { Store } from "../store/store.ts";
-import type { ComposeTask } from "./compose-task.ts";
+import type { ComposeTask } from "./tasks.ts";
 import { type Overlay, overDirectories } from "./overlay.ts";
 import type { LayerKind } from "./partition.ts";
 
