@@ -3,6 +3,7 @@ import { bytecodeRecipe, compileBytecode } from "../bytecode/compile.ts";
 import type { FileEntry } from "../filesystem/entry.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Digest, Store } from "../store/store.ts";
+import type { IngestTasks } from "./tasks.ts";
 import type { ModuleOwner } from "./python-modules.ts";
 
 export interface CompileRequest {
@@ -32,7 +33,10 @@ interface Pack {
  * Compiles what the store has not compiled before, all owners in one go, and writes a segment of .pyc files for each owner.
  * @throws SheafError SHEAF_BYTECODE
  */
-export async function compileModules(request: CompileRequest, store: Store): Promise<Map<ModuleOwner, OwnerBytecode>> {
+export async function compileModules(
+  request: CompileRequest,
+  { store, tasks }: { store: Store; tasks: Pick<IngestTasks, "bytecode"> },
+): Promise<Map<ModuleOwner, OwnerBytecode>> {
   const result = new Map<ModuleOwner, OwnerBytecode>();
   const open: { owner: ModuleOwner; paths: string[] }[] = [];
   for (const [owner, paths] of request.wanted) {
@@ -43,15 +47,48 @@ export async function compileModules(request: CompileRequest, store: Store): Pro
   if (open.length === 0) return result;
   const packs = new Map(open.map(({ owner }) => [owner, openPack(store, packKey(owner, request))]));
   await fillPacks(open, packs, request);
-  for (const { owner, paths } of open) {
-    const pack = packs.get(owner);
-    if (!pack) continue;
-    savePack(store, packKey(owner, request), pack);
-    const bytecode = writeSegment(store, pack, { paths, ...request });
-    store.writeRecord("bytecode", segmentKey(owner, paths, request), bytecode);
-    result.set(owner, bytecode);
-  }
+  await Promise.all(
+    open.map(async ({ owner, paths }) => {
+      const pack = packs.get(owner);
+      if (!pack) return;
+      savePack(store, packKey(owner, request), pack);
+      const { cacheTag, mtime } = request;
+      const task = { storeRoot: store.root, packKey: packKey(owner, request), paths, cacheTag, mtime };
+      const bytecode = await tasks.bytecode(task);
+      store.writeRecord("bytecode", segmentKey(owner, paths, request), bytecode);
+      result.set(owner, bytecode);
+    }),
+  );
   return result;
+}
+
+export interface BytecodeTask {
+  storeRoot: string;
+  /** Names the pack that the compiled modules are in. */
+  packKey: string;
+  /** Source files, as paths in the image. */
+  paths: string[];
+  /** `cpython-312` */
+  cacheTag: string;
+  mtime: number;
+}
+
+/** Writes a segment of .pyc files out of a pack. What did not compile is left out. */
+export async function ingestBytecode(task: BytecodeTask): Promise<OwnerBytecode> {
+  const { openStore } = await import("../store/store.ts");
+  const store = openStore(task.storeRoot);
+  const pack = openPack(store, task.packKey);
+  const entries: FileEntry[] = task.paths
+    .flatMap((source): FileEntry[] => {
+      const bytes = pack.get(source);
+      if (!bytes) return [];
+      const content = { kind: "bytes", bytes } as const;
+      return [{ type: "file", path: cachedPath(source, task.cacheTag), mode: 0o644, uid: 0, gid: 0, content }];
+    })
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  const built = buildSegment(entries, { mtime: task.mtime });
+  const segment = { digest: store.putBlob(built.chunks), compressed: built.compressed, unpacked: built.unpacked };
+  return { segment, paths: entries.map((entry) => entry.path) };
 }
 
 type OpenPack = Map<string, Uint8Array | null>;
@@ -69,24 +106,6 @@ async function fillPacks(
   for (const [index, { owner, path, source }] of missing.entries()) {
     packs.get(owner)?.set(path, (source && compiled[index]) || null);
   }
-}
-
-function writeSegment(
-  store: Store,
-  pack: OpenPack,
-  { paths, cacheTag, mtime }: { paths: string[]; cacheTag: string; mtime: number },
-): OwnerBytecode {
-  const entries: FileEntry[] = paths
-    .flatMap((source): FileEntry[] => {
-      const bytes = pack.get(source);
-      if (!bytes) return [];
-      const content = { kind: "bytes", bytes } as const;
-      return [{ type: "file", path: cachedPath(source, cacheTag), mode: 0o644, uid: 0, gid: 0, content }];
-    })
-    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
-  const built = buildSegment(entries, { mtime });
-  const segment = { digest: store.putBlob(built.chunks), compressed: built.compressed, unpacked: built.unpacked };
-  return { segment, paths: entries.map((entry) => entry.path) };
 }
 
 /** PEP 3147: `a/b.py` → `a/__pycache__/b.cpython-312.pyc`. */

@@ -1,11 +1,13 @@
 import type { NamedBase } from "./base/facts.ts";
 import type { BaseTask } from "./base/ingest-base.ts";
+import type { BytecodeTask, OwnerBytecode } from "./bytecode.ts";
 import type { DebFacts, DebTask } from "./deb.ts";
 import type { InterpreterFacts, InterpreterTask } from "./interpreter.ts";
 import type { WheelFacts, WheelTask } from "./wheel.ts";
 
 /** Work on one input that is worth a thread. Inputs and outputs are plain data. */
 export interface IngestTasks {
+  bytecode: (task: BytecodeTask) => Promise<OwnerBytecode>;
   wheel: (task: WheelTask) => Promise<WheelFacts>;
   deb: (task: DebTask) => Promise<DebFacts>;
   interpreter: (task: InterpreterTask) => Promise<InterpreterFacts>;

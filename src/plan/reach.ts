@@ -52,7 +52,7 @@ export async function compileReached(
   const { cacheTag } = gathered.layout;
   const compiled = await compileModules(
     { wanted, python: request.python, minor: choice.minor, cacheTag, mtime: request.mtime },
-    services.store,
+    services,
   );
   return new Map([...compiled].map(([owner, bytecode]) => [owner.name, bytecode]));
 }

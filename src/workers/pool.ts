@@ -36,6 +36,7 @@ interface Job {
 
 class ThreadPool implements WorkerPool {
   readonly tasks: Tasks = {
+    bytecode: (task) => this.#run("bytecode", task),
     wheel: (task) => this.#run("wheel", task),
     deb: (task) => this.#run("deb", task),
     interpreter: (task) => this.#run("interpreter", task),

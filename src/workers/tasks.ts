@@ -1,4 +1,5 @@
 import { ingestBase } from "../ingest/base/ingest-base.ts";
+import { ingestBytecode } from "../ingest/bytecode.ts";
 import { ingestDeb } from "../ingest/deb.ts";
 import { ingestInterpreter } from "../ingest/interpreter.ts";
 import type { IngestTasks } from "../ingest/tasks.ts";
@@ -24,6 +25,7 @@ export type Outcome =
     };
 
 export const tasks: Tasks = {
+  bytecode: ingestBytecode,
   wheel: ingestWheel,
   deb: ingestDeb,
   interpreter: ingestInterpreter,
