@@ -217,6 +217,7 @@ class Planner {
       command,
       workdir,
       importRoots: placed.importRoots,
+      appEnv: buildArgument(this.#input.options, "APP_ENV"),
       port: intent.port,
       health,
       base: base.kind === "image" ? base.reference : `debian:${archive.codename}`,
@@ -521,6 +522,11 @@ async function debianParts(archive: DebianArchive, choice: InterpreterChoice) {
   const parts = debianPythonPackages(archive, choice.minor);
   if (!parts) throw new Error(`${archive.codename} offered Python ${choice.minor} and has no packages of it`);
   return parts;
+}
+
+function buildArgument({ buildArguments }: PlanOptions, name: string): Sourced<string> | undefined {
+  const value = buildArguments?.get(name);
+  return value === undefined ? undefined : { value, source: `--build-arg ${name}` };
 }
 
 function budgetOf({ settings }: ImageIntent): Sourced<number> | undefined {

@@ -15,6 +15,8 @@ export interface SettingsRequest {
   health: Sourced<HealthPlan> | undefined;
   base: string;
   user: { name: string; uid: number; gid: number };
+  /** APP_ENV as a build argument. */
+  appEnv?: Sourced<string>;
 }
 
 /** Docker stops a container after 10 s: a server that ends by itself before that finishes what it has begun. */
@@ -47,9 +49,12 @@ function environment({
   importRoots,
   workdir,
   user,
+  appEnv,
 }: SettingsRequest): Record<string, Sourced<string>> {
   const byDefault = (value: string): Sourced<string> => ({ value, source: "default" });
-  const appEnv = project.config["app-env"];
+  const configured = project.config["app-env"];
+  const told: Sourced<string> | undefined =
+    appEnv ?? (configured === undefined ? undefined : { value: configured, source: "config app-env" });
   const pythonPath = [...new Set([...importRoots.map((root) => `/${root}`), workdir.value])].join(":");
   const defaults: Record<string, Sourced<string>> = {
     PATH: byDefault("/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -59,21 +64,26 @@ function environment({
     // The file system may be read-only, and everything that matters is compiled.
     PYTHONDONTWRITEBYTECODE: byDefault("1"),
     PYTHONPATH: { value: pythonPath, source: "where the project's modules are" },
-    APP_ENV: appEnv === undefined ? byDefault("production") : { value: appEnv, source: "config app-env" },
+    // Only as told: applications check it against names of their own.
+    ...(told ? { APP_ENV: told } : {}),
     ...(readCommand(command.value).program === "uvicorn" || command.value.includes("uvicorn")
       ? { UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN: { value: gracefulSeconds, source: "default: below Docker's 10 s" } }
       : {}),
   };
-  const told = Object.fromEntries(
+  const evident = Object.fromEntries(
     Object.entries(intent.env).filter(
       ([name, { value }]) => !name.startsWith("PIP_") && !builderOnly.has(name) && !(value === "" && isProxy(name)),
     ),
   );
-  const merged = { ...defaults, ...told };
-  const path = told["PYTHONPATH"];
+  const merged: Record<string, Sourced<string>> = {
+    ...defaults,
+    ...evident,
+    ...(appEnv ? { APP_ENV: appEnv } : {}),
+  };
+  const path = evident["PYTHONPATH"];
   if (path) merged["PYTHONPATH"] = { value: mergePaths(path.value, pythonPath), source: path.source };
   // A PATH of somebody else's image leads to folders that this one does not have.
-  if (told["PATH"]?.source !== "config") merged["PATH"] = defaults["PATH"] ?? byDefault("");
+  if (evident["PATH"]?.source !== "config") merged["PATH"] = defaults["PATH"] ?? byDefault("");
   return Object.fromEntries(Object.entries(merged).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 

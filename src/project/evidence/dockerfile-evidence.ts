@@ -141,7 +141,10 @@ function readStage(stage: Stage, reading: DockerfileReading, state: State): void
         if (/^NONE\b/i.test(instruction.text)) delete reading.health;
         else
           reading.health = sourced(
-            instruction.json?.join(" ") ?? instruction.text.replace(/^CMD\s+/i, ""),
+            (instruction.json?.join(" ") ?? instruction.text.replace(/^CMD\s+/i, "")).replaceAll(
+              /\$(?:(\w+)|\{(\w+)\})/g,
+              (whole, plain: string | undefined, braced: string | undefined) => lookup(plain ?? braced ?? "") ?? whole,
+            ),
             state,
             instruction.line,
           );
@@ -174,7 +177,8 @@ function readProcess(reading: DockerfileReading, state: State): void {
   const { entrypoint, cmd } = reading;
   const main = entrypoint ?? cmd;
   if (!main) return;
-  const lookup = (name: string): string | undefined => state.env.get(name);
+  // Docker leaves a build argument unset when the command runs; its value is what the author meant.
+  const lookup = (name: string): string | undefined => state.env.get(name) ?? state.args.get(name);
   const shellForm = (form: Sourced<string[]>): boolean =>
     form.value[0] === "/bin/sh" && form.value[1] === "-c" && form.value.length === 3;
   const context = { source: (cmd ?? main).source, lookup, script: reading.script };
