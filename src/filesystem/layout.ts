@@ -13,6 +13,8 @@ export interface PythonLayout {
   include: string;
   /** The standard library: `usr/local/lib/python3.12` */
   stdlib: string;
+  /** Folders below `data` that are symbolic links in the image below: `usr/local/man` → `usr/local/share/man`. */
+  links?: Record<string, string>;
   /** `cpython-312`, the tag in .pyc names. */
   cacheTag: string;
 }

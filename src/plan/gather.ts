@@ -8,10 +8,10 @@ import {
   type IngestedDeb,
   ingestHostInterpreter,
   ingestWheels,
-  type IngestedWheel,
 } from "../ingest/ingest.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { InterpreterFacts } from "../ingest/interpreter.ts";
+import type { IngestedWheel } from "../ingest/wheel.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
 import { pythonLayout } from "../interpreter/layout.ts";
@@ -62,7 +62,8 @@ export interface Gathered {
 export async function gather(request: GatherRequest, services: PlanServices): Promise<Gathered> {
   const { archive, platform, choice, mtime, strip, debianPython, over } = request;
   const isBases = choice.kind === "base";
-  const layout = (isBases ? over?.image.facts.python?.layout : debianPython?.layout) ?? pythonLayout(choice.minor);
+  const plain = (isBases ? over?.image.facts.python?.layout : debianPython?.layout) ?? pythonLayout(choice.minor);
+  const layout = over ? over.image.layoutOver(plain) : plain;
   const debOptions: DebOptions = { ignoreScripts: request.ignoreScripts, mtime };
   const wheelOptions = { layout, strip, mtime, keepFilesOf: request.keepFilesOf };
   const { distributions } = request.resolution;

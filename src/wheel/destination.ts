@@ -39,7 +39,13 @@ export function destinationOf(path: string, schemes: Schemes): Destination {
       hint: "files below *.data lie in purelib, platlib, scripts, data or headers",
     });
   }
-  return { path: `${target}/${rest.join("/")}`, isScript: scheme === "scripts" };
+  return { path: throughLinks(`${target}/${rest.join("/")}`, schemes.layout), isScript: scheme === "scripts" };
+}
+
+/** A folder of the wheel would go over a link of the same name. */
+function throughLinks(path: string, { links = {} }: PythonLayout): string {
+  const link = Object.keys(links).find((folder) => path.startsWith(`${folder}/`));
+  return link === undefined ? path : `${links[link]}${path.slice(link.length)}`;
 }
 
 /** A path as RECORD has it: from the library folder, with `..` where it lies outside. */

@@ -12,6 +12,7 @@ import { writeDockerArchive } from "../../src/oci/docker-archive.ts";
 import { writeLayout } from "../../src/oci/layout.ts";
 import { mediaTypes } from "../../src/oci/types.ts";
 import { openStore } from "../../src/store/store.ts";
+import { destinationOf } from "../../src/wheel/destination.ts";
 import { temporary } from "../archive/oracle.ts";
 import { d, digestOf, f, h, imageOf, layerOf, s, tarOf } from "../oci/images.ts";
 import { distribution, elf, installed, python, readBase } from "./base-builder.ts";
@@ -209,6 +210,28 @@ describe("Python in a base image", () => {
     const [offset, length] = files.sources["usr/local/lib/python3.12/os.py"] ?? [0, 0];
     const all = Buffer.from((facts.sources && store.readBlob(facts.sources)) ?? []);
     expect(all.toString("utf8", offset, offset + length)).toBe("import abc\n");
+  });
+
+  it("has folders where the base's links lead", async () => {
+    const { image, facts } = await readBase(temporary(), [
+      [
+        ...distribution(),
+        ...python("3.12.7"),
+        d("usr/local/share/man"),
+        s("usr/local/man", "share/man"),
+        s("usr/local/file", "bin/python3"),
+        d("data/site"),
+      ],
+      [f("usr/local/lib/python3.12/.wh.site-packages"), s("usr/local/lib/python3.12/site-packages", "/data/site")],
+    ]);
+    const layout = image.layoutOver(facts.python?.layout ?? expect.fail("it has Python"));
+    expect(layout).toMatchObject({ purelib: "data/site", scripts: "usr/local/bin" });
+    expect(layout.links).toEqual({ "usr/local/man": "usr/local/share/man" });
+    const schemes = { layout, rootIsPurelib: true, name: "x" };
+    const to = (file: string) => destinationOf(file, schemes).path;
+    expect(to("x-1.data/data/man/man1/x.1")).toBe("usr/local/share/man/man1/x.1");
+    expect(to("x-1.data/data/manual/x")).toBe("usr/local/manual/x");
+    expect(to("x/__init__.py")).toBe("data/site/x/__init__.py");
   });
 
   it("has distributions with the files of their RECORD that are there", async () => {

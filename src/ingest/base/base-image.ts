@@ -1,3 +1,4 @@
+import type { PythonLayout } from "../../filesystem/layout.ts";
 import type { RootTree } from "../../filesystem/root-tree.ts";
 import type { Store } from "../../store/store.ts";
 import { baseFiles, type BaseFacts, type BaseFiles, treeOf } from "./facts.ts";
@@ -29,6 +30,28 @@ export class BaseImage {
     this.#files ??= baseFiles(this.#store, this.facts.digest);
     if (!this.#files) throw new Error(`the store has no list of the files in ${this.facts.digest}`);
     return this.#files;
+  }
+
+  /** A layout whose folders are where the links of the base lead. */
+  layoutOver(layout: PythonLayout): PythonLayout {
+    const { tree } = this;
+    const { purelib, platlib, scripts, data, include, ...rest } = layout;
+    const real = tree.resolve(data);
+    const links: Record<string, string> = {};
+    for (const path of tree.paths()) {
+      const isBelow = path.startsWith(`${real}/`) && !path.includes("/", real.length + 1);
+      if (isBelow && tree.get(path)?.type === "symlink" && tree.find(path)?.type === "directory")
+        links[path] = tree.resolve(path);
+    }
+    return {
+      ...rest,
+      purelib: tree.resolve(purelib),
+      platlib: tree.resolve(platlib),
+      scripts: tree.resolve(scripts),
+      data: real,
+      include: tree.resolve(include),
+      ...(Object.keys(links).length > 0 ? { links } : {}),
+    };
   }
 
   get tree(): RootTree {

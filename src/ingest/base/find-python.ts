@@ -122,13 +122,15 @@ export function findDistributions(
   { layout }: BasePython,
   { tree, node }: Pick<PythonSearch, "tree" | "node">,
 ): BaseDistribution[] {
+  // A RECORD tells of what pip may write; what it says of the rest of the image is not followed.
+  const places = [layout.data, parentOf(parentOf(layout.stdlib))];
   const found: BaseDistribution[] = [];
   for (const path of tree.paths()) {
     const [, folder = "", info = "", name = "", version = ""] =
       /^(.+)\/(([^/]+)-([^/-]+)\.dist-info)\/RECORD$/.exec(path) ?? [];
     if (folder !== layout.purelib && folder !== layout.platlib) continue;
     const files = recordPaths(node(path)?.text ?? "", folder).filter(
-      (file) => file.startsWith(`${layout.data}/`) && tree.get(file),
+      (file) => places.some((place) => file.startsWith(`${place}/`)) && tree.get(file),
     );
     found.push({ name: normalizeName(name), version, files, info: `${folder}/${info}` });
   }
