@@ -1,5 +1,19 @@
-import type { ZipEntry } from "./zip.ts";
 import { zipError } from "./zip-error.ts";
+
+export interface ZipEntry {
+  /** As stored, without the trailing slash that marks a directory. Unpoliced: see isSafeRelativePath. */
+  path: string;
+  type: "file" | "directory" | "symlink";
+  /** Unix permission bits, 0 when the archive has none. */
+  mode: number;
+  /** 0 stored, 8 deflated. */
+  method: 0 | 8;
+  compressedSize: number;
+  size: number;
+  crc32: number;
+  /** The payload as stored, a view of the archive. */
+  data: Uint8Array;
+}
 
 /** Reads and cross-checks the structure of an archive: end records, central directory, local headers. */
 export function readDirectory(bytes: Uint8Array, maxEntries: number): ZipEntry[] {

@@ -1,5 +1,5 @@
 import { checkCrc, inflateExactly } from "./inflate.ts";
-import { readDirectory } from "./zip-directory.ts";
+import { readDirectory, type ZipEntry } from "./zip-directory.ts";
 import { zipError } from "./zip-error.ts";
 
 /** What an archive may ask for; each default is far above any wheel. */
@@ -10,21 +10,6 @@ export interface ZipLimits {
   totalSize?: number;
   /** Unpacked to packed size of one entry; deflate's own bound, 1032, unless given. */
   ratio?: number;
-}
-
-export interface ZipEntry {
-  /** As stored, without the trailing slash that marks a directory. Unpoliced: see isSafeRelativePath. */
-  path: string;
-  type: "file" | "directory" | "symlink";
-  /** Unix permission bits, 0 when the archive has none. */
-  mode: number;
-  /** 0 stored, 8 deflated. */
-  method: 0 | 8;
-  compressedSize: number;
-  size: number;
-  crc32: number;
-  /** The payload as stored, a view of the archive. */
-  data: Uint8Array;
 }
 
 /**

@@ -5,7 +5,7 @@ import { buildSegment } from "../archive/segment.ts";
 import { compileBytecode } from "../bytecode/compile.ts";
 import { SheafError } from "../errors.ts";
 import type { Entry, FileEntry } from "../filesystem/entry.ts";
-import { cachedPath } from "../ingest/bytecode.ts";
+import { cachedPath } from "../bytecode/cached-path.ts";
 import type { ImagePlan, PlannedFile } from "../plan/image-plan.ts";
 import type { Digest, Store } from "../store/store.ts";
 import { composeGroup, type ComposedGroup } from "../layers/compose-group.ts";

@@ -14,8 +14,6 @@ import { resolvePackages } from "./resolve.ts";
 import { readAptSources, type AptSource } from "./sources.ts";
 import { openSuites, type Suite } from "./suites.ts";
 
-export type { DebPackage } from "./package.ts";
-
 export interface DebianArchiveOptions {
   store: Store;
   fetcher: Fetcher;

@@ -9,8 +9,6 @@ import { type CachedLibrary, ldSoCache } from "./ld-so-cache.ts";
 import { cacheLibraries, type LibraryFiles } from "./libraries.ts";
 import { mergedPath } from "./unpack.ts";
 
-export { ldSoCache } from "./ld-so-cache.ts";
-
 /**
  * Packages of a composed base, named as any suite knows them; their libraries come with the closure. libc-bin is one of them
  * for the C.UTF-8 locale, and for ldconfig, without which ctypes.util.find_library finds nothing.

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 import type { Entry, FileEntry } from "../filesystem/entry.ts";
 import { formatParagraph } from "./control.ts";
-import type { ControlMembers } from "./install-deb.ts";
+import type { ControlMembers } from "./open-deb.ts";
 
 export interface DatabaseOptions {
   name: string;

@@ -2,7 +2,7 @@ import { SheafError } from "../errors.ts";
 import type { Entry } from "../filesystem/entry.ts";
 import { field, parseControl } from "./control.ts";
 import type { DebEffect } from "./effects.ts";
-import type { ControlMembers } from "./install-deb.ts";
+import type { ControlMembers } from "./open-deb.ts";
 import { UnknownStatement } from "./script-error.ts";
 import { ScriptHost } from "./script-host.ts";
 import { evaluateShell } from "./shell/evaluate.ts";

@@ -3,7 +3,7 @@ import { bytecodeRecipe, compileBytecode } from "../bytecode/compile.ts";
 import type { FileEntry } from "../filesystem/entry.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Digest, Store } from "../store/store.ts";
-import type { IngestTasks } from "./tasks.ts";
+import { cachedPath } from "../bytecode/cached-path.ts";
 import type { ModuleOwner } from "./python-modules.ts";
 
 export interface CompileRequest {
@@ -35,7 +35,7 @@ interface Pack {
  */
 export async function compileModules(
   request: CompileRequest,
-  { store, tasks }: { store: Store; tasks: Pick<IngestTasks, "bytecode"> },
+  { store, tasks }: { store: Store; tasks: { bytecode: (task: BytecodeTask) => Promise<OwnerBytecode> } },
 ): Promise<Map<ModuleOwner, OwnerBytecode>> {
   const result = new Map<ModuleOwner, OwnerBytecode>();
   const open: { owner: ModuleOwner; paths: string[] }[] = [];
@@ -106,12 +106,6 @@ async function fillPacks(
   for (const [index, { owner, path, source }] of missing.entries()) {
     packs.get(owner)?.set(path, (source && compiled[index]) || null);
   }
-}
-
-/** PEP 3147: `a/b.py` → `a/__pycache__/b.cpython-312.pyc`. */
-export function cachedPath(source: string, cacheTag: string): string {
-  const slash = source.lastIndexOf("/");
-  return `${source.slice(0, slash + 1)}__pycache__/${source.slice(slash + 1, -".py".length)}.${cacheTag}.pyc`;
 }
 
 function openPack(store: Store, key: string): OpenPack {

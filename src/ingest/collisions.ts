@@ -1,7 +1,7 @@
 import { SheafError, throwAll } from "../errors.ts";
 import type { EntryFacts } from "../filesystem/entry.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
-import type { IngestedWheel } from "./ingest.ts";
+import type { IngestedWheel } from "./wheel.ts";
 import type { WheelFacts } from "./wheel.ts";
 
 export interface Collisions {

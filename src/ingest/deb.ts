@@ -1,6 +1,6 @@
 import type { ElfFacts } from "../elf/facts.ts";
 import type { EntryFacts } from "../filesystem/entry.ts";
-import type { DebEffect } from "../debian/install-deb.ts";
+import type { DebEffect } from "../debian/effects.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Digest, Store } from "../store/store.ts";
 import { damagedInput } from "./damaged-input.ts";

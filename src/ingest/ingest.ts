@@ -9,7 +9,7 @@ import { withFreshInput } from "./damaged-input.ts";
 import { type DebFacts, knownDeb } from "./deb.ts";
 import { type InterpreterFacts, knownInterpreter } from "./interpreter.ts";
 import type { IngestTasks } from "./tasks.ts";
-import { knownWheel, wheelEntries, type WheelFacts, type WheelTask } from "./wheel.ts";
+import { type IngestedWheel, knownWheel, wheelEntries, type WheelFacts, type WheelTask } from "./wheel.ts";
 import { findCollisions } from "./collisions.ts";
 
 export interface IngestServices {
@@ -31,12 +31,6 @@ export interface IngestedWheels {
   wheels: IngestedWheel[];
   /** What was decided about files that several distributions write. */
   notes: string[];
-}
-
-/** A distribution with what its wheel comes to. */
-export interface IngestedWheel {
-  distribution: Distribution;
-  facts: WheelFacts;
 }
 
 /**

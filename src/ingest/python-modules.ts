@@ -1,16 +1,16 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { inflateEntry, readZip, type ZipEntry } from "../archive/zip.ts";
+import { inflateEntry, readZip } from "../archive/zip.ts";
+import type { ZipEntry } from "../archive/zip-directory.ts";
+import { cachedPath } from "../bytecode/cached-path.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { Digest, Store } from "../store/store.ts";
 import type { BaseImage } from "./base/base-image.ts";
-import { cachedPath } from "./bytecode.ts";
 import type { InterpreterFacts } from "./interpreter.ts";
 import { damagedInput } from "./damaged-input.ts";
 import { interpreterEntries } from "./interpreter.ts";
-import type { IngestedWheel } from "./ingest.ts";
-import { forgetWheel, wheelEntries } from "./wheel.ts";
+import { forgetWheel, type IngestedWheel, wheelEntries } from "./wheel.ts";
 
 /** Who brings a set of Python files: a wheel, or the standard library. */
 export interface ModuleOwner {

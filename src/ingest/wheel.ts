@@ -2,6 +2,7 @@ import type { ElfFacts } from "../elf/facts.ts";
 import type { EntryFacts } from "../filesystem/entry.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
+import type { Distribution } from "../resolve/resolution.ts";
 import type { Digest, Store } from "../store/store.ts";
 import { damagedInput } from "./damaged-input.ts";
 
@@ -22,6 +23,12 @@ export interface WheelFacts {
   /** Key of the record that lists the entries. */
   entriesKey: string;
   segment: SegmentRef;
+}
+
+/** A distribution with what its wheel comes to. */
+export interface IngestedWheel {
+  distribution: Distribution;
+  facts: WheelFacts;
 }
 
 export interface WheelTask {

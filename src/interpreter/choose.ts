@@ -15,18 +15,8 @@ import {
 import { downloadInterpreter, findUv } from "./download.ts";
 import type { Rejection } from "./inspect.ts";
 import { noPythonError } from "./no-python.ts";
+import type { InterpreterRequest } from "./request.ts";
 import { comparePreference, compareVersions, downloadableMinors, isPrerelease, minorOf, patchOf } from "./version.ts";
-
-export interface InterpreterRequest {
-  /** PEP 440 specifier, as in requires-python. */
-  requires?: string;
-  /** `3.12` or `3.12.4` */
-  wanted?: string;
-  /** Who says so, of `wanted` or else `requires`, in the user's words: `.python-version`, `pyproject.toml`. */
-  source: string;
-  platform: Platform;
-  offline: boolean;
-}
 
 export interface InterpreterServices {
   store: Store;

@@ -1,6 +1,6 @@
 import { SheafError } from "../errors.ts";
 import { platformName } from "../platform.ts";
-import type { InterpreterRequest } from "./choose.ts";
+import type { InterpreterRequest } from "./request.ts";
 import type { Discovery } from "./discover.ts";
 import type { Rejection } from "./inspect.ts";
 import { minorOf } from "./version.ts";

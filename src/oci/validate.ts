@@ -6,8 +6,6 @@ import { MergedFilesystem, type Node } from "./merged-filesystem.ts";
 import { mediaTypes } from "./types.ts";
 import { validateLayer } from "./validate-layer.ts";
 
-export type { ImageProblem } from "./image-problem.ts";
-
 /** Docker 20.10 loads 125 layers and refuses 126. */
 export const maxLayers = 125;
 

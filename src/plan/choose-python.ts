@@ -2,7 +2,8 @@ import * as path from "node:path";
 
 import type { DebianArchive } from "../debian/archive.ts";
 import { SheafError } from "../errors.ts";
-import { chooseInterpreter, type InterpreterChoice, type InterpreterRequest, runsHere } from "../interpreter/choose.ts";
+import { chooseInterpreter, type InterpreterChoice, runsHere } from "../interpreter/choose.ts";
+import type { InterpreterRequest } from "../interpreter/request.ts";
 import { discoverInterpreters, thisMachine } from "../interpreter/discover.ts";
 import type { Platform } from "../platform.ts";
 import type { Project } from "../project/project.ts";

@@ -1,4 +1,5 @@
-import type { DebianArchive, DebPackage } from "../debian/archive.ts";
+import type { DebianArchive } from "../debian/archive.ts";
+import type { DebPackage } from "../debian/package.ts";
 import { closeLibraries } from "../elf/closure.ts";
 import type { ElfFacts } from "../elf/facts.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";

@@ -1,5 +1,23 @@
-import type { Candidate } from "./find-apps.ts";
+import type { AppKind } from "./app-kinds.ts";
 import type { StartTarget } from "./start-targets.ts";
+
+/** An app before it is weighed. */
+export interface Candidate {
+  kind: AppKind;
+  file: string;
+  attribute: string;
+  line: number;
+  factory: boolean;
+  what: string;
+  /** Name of an app of the same module that it is put around. */
+  wraps?: string;
+  /** `file:name` of the definition when this is an import of it. */
+  imported?: string;
+  /** Keyword arguments and calls on it that show that it is the real one. */
+  signs: string[];
+  /** `file:name` of apps that it mounts. */
+  mounts: string[];
+}
 
 interface ScoreContext {
   module: string;

@@ -1,5 +1,5 @@
 import { AppKinds, canonical, type AppKind, type FoundKind } from "./app-kinds.ts";
-import { scoreApp } from "./app-score.ts";
+import { type Candidate, scoreApp } from "./app-score.ts";
 import { importRootOf } from "./import-root.ts";
 import type { AppObject, Project } from "./project.ts";
 import type { CallFact } from "./python/module-facts.ts";
@@ -34,24 +34,6 @@ export function bestApps(apps: readonly AppObject[], kind: AppKind): AppObject[]
   const own = apps.filter((app) => app.kind === kind);
   const best = Math.max(...own.map((app) => app.score));
   return own.filter((app) => app.score === best);
-}
-
-/** An app before it is weighed. */
-export interface Candidate {
-  kind: AppKind;
-  file: string;
-  attribute: string;
-  line: number;
-  factory: boolean;
-  what: string;
-  /** Name of an app of the same module that it is put around. */
-  wraps?: string;
-  /** `file:name` of the definition when this is an import of it. */
-  imported?: string;
-  /** Keyword arguments and calls on it that show that it is the real one. */
-  signs: string[];
-  /** `file:name` of apps that it mounts. */
-  mounts: string[];
 }
 
 /** Folders and files whose apps are not the one to run. */

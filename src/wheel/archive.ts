@@ -1,5 +1,5 @@
 import { inflateEntry, isSafeRelativePath, readZip } from "../archive/zip.ts";
-import type { ZipEntry } from "../archive/zip.ts";
+import type { ZipEntry } from "../archive/zip-directory.ts";
 import { SheafError } from "../errors.ts";
 import { normalizeName } from "./filename.ts";
 

@@ -1,6 +1,6 @@
 import { eq as sameVersion, valid as isValidVersion } from "@renovatebot/pep440";
 import { inflateEntry } from "../archive/zip.ts";
-import type { ZipEntry } from "../archive/zip.ts";
+import type { ZipEntry } from "../archive/zip-directory.ts";
 import { elfFacts } from "../elf/facts.ts";
 import type { ElfFacts } from "../elf/facts.ts";
 import { isElf } from "../elf/read.ts";

@@ -6,14 +6,8 @@ import * as path from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import {
-  basePackages,
-  type InstalledFacts,
-  ldSoCache,
-  systemEntries,
-  type SystemOptions,
-} from "../../src/debian/base.ts";
-import { compareLibraryNames } from "../../src/debian/ld-so-cache.ts";
+import { basePackages, type InstalledFacts, systemEntries, type SystemOptions } from "../../src/debian/base.ts";
+import { compareLibraryNames, ldSoCache } from "../../src/debian/ld-so-cache.ts";
 import { cacheLibraries } from "../../src/debian/libraries.ts";
 import type { DebEffect } from "../../src/debian/effects.ts";
 import type { SheafError } from "../../src/errors.ts";

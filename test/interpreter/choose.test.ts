@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { SheafError } from "../../src/errors.ts";
 import type { SheafEvent } from "../../src/events.ts";
-import { chooseInterpreter, type InterpreterRequest, type InterpreterServices } from "../../src/interpreter/choose.ts";
+import { chooseInterpreter, type InterpreterServices } from "../../src/interpreter/choose.ts";
+import type { InterpreterRequest } from "../../src/interpreter/request.ts";
 import { emptyLab, fakeInstallation, matches, type FakeOptions, type Lab } from "./installations.ts";
 
 let lab: Lab;

@@ -3,13 +3,7 @@ import { remembered, type ParseRecords } from "../parse-records.ts";
 import { isTable, lineOfKey, parseToml, tableAt } from "../toml.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import type { SheafConfig } from "./schema.ts";
-import { valueProblems } from "./value-problems.ts";
-
-export interface ConfigProblem {
-  /** Keys from `[tool.sheaf]` down: `images`, `api`, `budget`. */
-  path: string[];
-  message: string;
-}
+import { type ConfigProblem, valueProblems } from "./value-problems.ts";
 
 export interface ReadConfig {
   config: SheafConfig;
