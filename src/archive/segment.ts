@@ -6,6 +6,7 @@ import { SheafError } from "../errors.ts";
 import { gzipMember, gzipMemberFromDeflate } from "./gzip.ts";
 import { inflateExactly } from "./inflate.ts";
 import { tarEnd, tarHeader, tarPadding } from "./tar-write.ts";
+import { byPath } from "../order.ts";
 
 export interface SegmentOptions {
   /** Seconds since 1970 that every entry carries. */
@@ -163,10 +164,6 @@ class SegmentWriter {
     this.#chunks.push(chunk);
     this.#compressed += chunk.length;
   }
-}
-
-function byPath(a: { path: string }, b: { path: string }): number {
-  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 }
 
 /** Docker refuses a path that is in a layer twice, and a hard link before its target. */

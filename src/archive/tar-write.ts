@@ -1,4 +1,5 @@
 import { blockSize, encodeName, paddingOf, tarChecksum, tarFields } from "./tar-format.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface TarHeader {
   /** Without a trailing slash, directories too. */
@@ -79,7 +80,7 @@ function splitName(path: string): [prefix: string, name: string] | undefined {
 
 /** A PAX extended header (POSIX.1-2017): fixed name and time, records sorted by key. */
 function paxHeader(records: Map<string, Uint8Array>): Uint8Array {
-  const sorted = [...records].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = [...records].toSorted(([a], [b]) => byCodeUnit(a, b));
   const body = Buffer.concat(sorted.map(([key, value]) => paxRecord(key, value)));
   const block = new Uint8Array(blockSize);
   putText(block, tarFields.name, "PaxHeaders/entry");

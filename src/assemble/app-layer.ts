@@ -12,6 +12,7 @@ import { composeGroup, type ComposedGroup } from "../layers/compose-group.ts";
 import { composeLayerTask } from "../layers/tasks.ts";
 import type { Overlay } from "../layers/overlay.ts";
 import { projectMetadata } from "./project-metadata.ts";
+import { byPath } from "../order.ts";
 
 export interface AppLayerRequest {
   plan: ImagePlan;
@@ -77,7 +78,7 @@ interface AppSegment {
 async function writeSegment({ plan, root, reached, compiler }: AppLayerRequest, store: Store): Promise<AppSegment> {
   const bytecode = compiler ? await compileOwn({ plan, root, reached, compiler }, store) : [];
   const entries = [...plan.files.map((file) => entryOf(file, root)), ...bytecode, ...projectMetadata(plan)].toSorted(
-    (a, b) => (a.path < b.path ? -1 : 1),
+    byPath,
   );
   const built = buildSegment(entries, { mtime: plan.options.created, read: (file) => fs.readFileSync(file) });
   const promised = new Map(plan.files.map((file) => [file.path, file]));

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 
 import type { FileEntry } from "../filesystem/entry.ts";
 import type { ImagePlan } from "../plan/image-plan.ts";
+import { normalizeName } from "../wheel/filename.ts";
 
 /**
  * A dist-info folder for the project itself, as an installation would leave, so that `importlib.metadata` and scanners know
@@ -10,7 +11,7 @@ import type { ImagePlan } from "../plan/image-plan.ts";
 export function projectMetadata(plan: ImagePlan): FileEntry[] {
   const { name, version } = plan.project;
   if (version === undefined) return [];
-  const folder = `${plan.python.layout.purelib}/${name.replaceAll(/[-_.]+/g, "_").toLowerCase()}-${version}.dist-info`;
+  const folder = `${plan.python.layout.purelib}/${normalizeName(name).replaceAll("-", "_")}-${version}.dist-info`;
   const files = new Map([
     ["INSTALLER", "sheaf\n"],
     ["METADATA", `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n`],

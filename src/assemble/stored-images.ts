@@ -6,6 +6,7 @@ import type { ImagePlan } from "../plan/image-plan.ts";
 import { platformName } from "../platform.ts";
 import type { Digest, Store } from "../store/store.ts";
 import type { BuiltImage, BuiltLayer } from "./assemble.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** What the store keeps of a built image under its tag: everything but bytes, which are blobs. */
 interface StoredImage {
@@ -67,7 +68,7 @@ export function saveImage(
 export function listImages(store: Store): Omit<StoredImage, "layers" | "plan" | "manifest" | "config">[] {
   return store
     .listRecords<StoredImage>(kind)
-    .toSorted((a, b) => b.builtAt - a.builtAt || (a.reference < b.reference ? -1 : 1));
+    .toSorted((a, b) => b.builtAt - a.builtAt || byCodeUnit(a.reference, b.reference));
 }
 
 /** Sizes of a stored image in bytes. */

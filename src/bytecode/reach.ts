@@ -1,3 +1,5 @@
+import { byCodeUnit } from "../order.ts";
+
 /** How modules are found and read. The caller knows the paths and keeps what was parsed. */
 export interface ReachInput {
   /** Dotted names of the modules that are started: `app.main`, `uvicorn`, `celery.__main__`. */
@@ -35,7 +37,7 @@ export function reachModules({ start, find, imports }: ReachInput): string[] {
     paths.add(found.path);
     for (const name of imports(found.path).modules) want(name);
   }
-  return [...paths].toSorted((a, b) => (a < b ? -1 : 1));
+  return [...paths].toSorted(byCodeUnit);
 }
 
 /** `a`, `a.b`, `a.b.c` of `a.b.c`: importing a module imports the packages above it. */

@@ -1,7 +1,7 @@
 import { Command as Program, CommanderError, Option } from "commander";
 
 import { exitCodes, SheafError } from "../errors.ts";
-import { didYouMean } from "../project/config/did-you-mean.ts";
+import { didYouMean } from "../did-you-mean.ts";
 import { errorJson, errorText } from "../report/error-text.ts";
 import { styleFor } from "../report/text.ts";
 import { isErrno } from "../store/store.ts";

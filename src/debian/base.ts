@@ -8,6 +8,7 @@ import type { DebEffect } from "./effects.ts";
 import { type CachedLibrary, ldSoCache } from "./ld-so-cache.ts";
 import { cacheLibraries, type LibraryFiles } from "./libraries.ts";
 import { mergedPath } from "./unpack.ts";
+import { byPath } from "../order.ts";
 
 /**
  * Packages of a composed base, named as any suite knows them; their libraries come with the closure. libc-bin is one of them
@@ -111,7 +112,7 @@ export function systemEntries(options: SystemOptions): Entry[] {
   if (drivers.length > 0) add([file("etc/odbcinst.ini", `${drivers.join("\n\n")}\n`)]);
   refuseDiversions(debs);
   if (taken.has("usr/bin/busybox") && options.shell) add(appletLinks(new Set([...taken, ...entries.keys()])));
-  return [...entries.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return [...entries.values()].toSorted(byPath);
 }
 
 function folders(user: ImageUser): DirectoryEntry[] {
@@ -179,7 +180,7 @@ function mergedLinks(debs: InstalledFacts[]): SymlinkEntry[] {
  */
 function certificateBundle(effects: DebEffect[], extra: string[]): Entry[] {
   const files = effects.flatMap((effect) => (effect.kind === "certificates" ? effect.files : []));
-  const pems = [...files.toSorted((a, b) => (a.path < b.path ? -1 : 1)).map((entry) => entry.pem), ...extra];
+  const pems = [...files.toSorted(byPath).map((entry) => entry.pem), ...extra];
   if (pems.length === 0) return [];
   const text = pems.map((pem) => `${pem.trimEnd()}\n`).join("");
   return [file("etc/ssl/certs/ca-certificates.crt", text), symlink("etc/ssl/cert.pem", "certs/ca-certificates.crt")];

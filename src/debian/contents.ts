@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { createGunzip } from "node:zlib";
+import { byCodeUnit } from "../order.ts";
 
 /** Format of the soname index; part of every cache key that depends on it. */
 export const sonameFormat = 1;
@@ -63,7 +64,7 @@ export function rankOwners(owners: { path: string; packages: string[] }[], sonam
     }
   }
   return [...ranks]
-    .toSorted(([a, i], [b, j]) => i - j || a.length - b.length || (a < b ? -1 : 1))
+    .toSorted(([a, i], [b, j]) => i - j || a.length - b.length || byCodeUnit(a, b))
     .map(([name]) => name);
 }
 

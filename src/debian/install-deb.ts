@@ -9,6 +9,7 @@ import { linkHardlinks, type UnpackedEntry, unpackEntry } from "./unpack.ts";
 import { applyAttributes } from "./attributes.ts";
 import { imagePath } from "./script-arguments.ts";
 import { scriptEffects } from "./scripts.ts";
+import { byPath } from "../order.ts";
 
 export interface InstallDebOptions {
   /** Keeps manuals, documentation and translations. */
@@ -72,7 +73,7 @@ export async function installDeb(deb: Uint8Array, options: InstallDebOptions = {
     source: source?.[1] ?? name,
     sourceVersion: source?.[2] ?? version,
     fields,
-    entries: [...entries, ...database].toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+    entries: [...entries, ...database].toSorted(byPath),
     elf: findElf(entries, name),
     links: [...linksOf(entries), ...linksOfScripts(fromScripts, entries)],
     effects: [...fromScripts, ...dataEffects(entries)],

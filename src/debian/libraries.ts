@@ -1,5 +1,6 @@
 import { machineOf, type Platform, tripletOf } from "../platform.ts";
 import type { CachedLibrary } from "./ld-so-cache.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** Folders that the loader looks into, in the order of Debian's ld.so.conf, as paths in the image: `usr/lib/x86_64-linux-gnu`. */
 export function loaderFolders(platform: Platform): string[] {
@@ -34,7 +35,7 @@ export function cacheLibraries(debs: LibraryFiles[], platform: Platform): Cached
     found.set(library.path, { library, rank: order });
   }
   return [...found.values()]
-    .toSorted((a, b) => a.rank - b.rank || (a.library.path < b.library.path ? -1 : 1))
+    .toSorted((a, b) => a.rank - b.rank || byCodeUnit(a.library.path, b.library.path))
     .map((entry) => entry.library);
 }
 

@@ -3,6 +3,7 @@ import type { DebPackage } from "./package.ts";
 import type { PackageLookup } from "./package-index.ts";
 import { formatClause, formatRelation, parseRelations, provideFits, type Relation, versionFits } from "./relation.ts";
 import { compareVersions } from "./version.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface ResolveOptions {
   lookup: PackageLookup;
@@ -97,7 +98,7 @@ class Resolver {
   result(): DebPackage[] {
     return [...this.#chosen.values()]
       .filter((pkg) => !this.#present.has(pkg.name))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      .toSorted((a, b) => byCodeUnit(a.name, b.name));
   }
 
   /** Returns the package that has to be followed now, if the clause added one. */
@@ -134,7 +135,7 @@ class Resolver {
       .providers(relation.name)
       .filter(({ package: pkg, provided }) => provideFits(relation, provided) && this.#isFree(pkg))
       .map((entry) => entry.package);
-    return providers.toSorted((a, b) => priority(a) - priority(b) || (a.name < b.name ? -1 : 1))[0];
+    return providers.toSorted((a, b) => priority(a) - priority(b) || byCodeUnit(a.name, b.name))[0];
   }
 
   /** Whether another version is not chosen already, or only an older one is installed, and nothing chosen excludes it. */
@@ -236,5 +237,5 @@ function closeNames(name: string, names: Iterable<string>): string[] {
   for (const candidate of names) {
     if (candidate !== name && (shape(candidate) === wanted || candidate.startsWith(`${name}-`))) found.add(candidate);
   }
-  return [...found].toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1)).slice(0, 5);
+  return [...found].toSorted((a, b) => a.length - b.length || byCodeUnit(a, b)).slice(0, 5);
 }

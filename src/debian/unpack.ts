@@ -1,6 +1,7 @@
 import type { TarEntry } from "../archive/tar-read.ts";
 import { SheafError } from "../errors.ts";
 import type { DirectoryEntry, Entry, HardlinkEntry, SymlinkEntry } from "../filesystem/entry.ts";
+import { byPath } from "../order.ts";
 
 /** A file of a package before its hard links are settled. */
 export interface UnpackedFile {
@@ -82,7 +83,7 @@ export function linkHardlinks(all: UnpackedEntry[], kept: UnpackedEntry[]): Entr
 /** Sorted; of two entries with one path the later one, as unpacking in order leaves it. */
 function sortByPath(entries: UnpackedEntry[]): UnpackedEntry[] {
   const last = new Map(entries.map((entry) => [entry.path, entry]));
-  return [...last.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return [...last.values()].toSorted(byPath);
 }
 
 function cleanPath(path: string, name: string): string {

@@ -2,6 +2,7 @@ import type { ElfFacts } from "./facts.ts";
 import { LinkedPaths } from "./linked-paths.ts";
 import { newestGlibc } from "./glibc.ts";
 import type { VersionNeed } from "./glibc.ts";
+import { byCodeUnit, byPath } from "../order.ts";
 
 export interface ElfObject {
   /** From the root, without a leading slash. */
@@ -66,7 +67,7 @@ class Search {
     // Both machines that images are built for are 64-bit ones; 32-bit x86-64 (x32) is another ABI.
     this.#loadable = linked
       .filter(({ facts }) => facts.machine === input.machine && facts.class === 64)
-      .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+      .toSorted(byPath);
     this.#hasRpaths = this.#loadable.some(({ facts }) => facts.rpath.length > 0);
     this.#byPath = new Map(this.#loadable.map((object) => [this.#paths.resolve(object.path) ?? object.path, object]));
     for (const object of this.#loadable) {
@@ -269,9 +270,5 @@ function fileName(path: string): string {
 }
 
 function bySoname(a: { soname: string }, b: { soname: string }): number {
-  return compare(a.soname, b.soname);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return byCodeUnit(a.soname, b.soname);
 }

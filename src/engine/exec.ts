@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 
 import { collectOutput } from "./bounded-output.ts";
 import { exitStatus } from "./namespaces.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram } from "../host/programs.ts";
 import { missingProgram } from "./namespace-refusal.ts";
 
 export interface ExecResult {

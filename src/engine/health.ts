@@ -1,3 +1,5 @@
+import type { Healthcheck } from "../oci/types.ts";
+
 /** Where a running image stands, in Docker's words. `none` when the image has no HEALTHCHECK. */
 export type HealthStatus = "none" | "starting" | "healthy" | "unhealthy";
 
@@ -14,22 +16,12 @@ export interface HealthCheck {
   retries: number;
 }
 
-/** The Healthcheck of an image's config, as Docker writes it: times in nanoseconds, 0 or absent for the default. */
-export interface HealthcheckConfig {
-  Test?: string[];
-  Interval?: number;
-  Timeout?: number;
-  StartPeriod?: number;
-  StartInterval?: number;
-  Retries?: number;
-}
-
 /**
  * Reads an image's Healthcheck. Undefined when there is none: absent, an empty Test, or `["NONE"]`.
  * Docker's defaults hold: 30 s between probes, 30 s each, no start period, three failures in a row. The one that differs is
  * the interval inside the start period: a quarter of a second instead of five, because somebody is waiting for the first success.
  */
-export function parseHealthcheck(config: HealthcheckConfig | undefined, shell?: string[]): HealthCheck | undefined {
+export function parseHealthcheck(config: Healthcheck | undefined, shell?: string[]): HealthCheck | undefined {
   const [form, ...words] = config?.Test ?? [];
   const command = probeCommand(form, words, shell ?? ["/bin/sh", "-c"]);
   if (!config || !command) return undefined;

@@ -6,7 +6,7 @@ import { standardMounts } from "./namespace-mounts.ts";
 import { namespaceScript } from "./namespace-script.ts";
 import { missingProgram, refusal } from "./namespace-refusal.ts";
 import { KillFilter } from "./kill-filter.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram } from "../host/programs.ts";
 import type { RootFileSystem } from "./rootfs.ts";
 
 export interface Mount {

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { diskError, sha256, type Digest, type Store } from "../store/store.ts";
-import { mapLimited } from "./map-limited.ts";
+import { mapConcurrently } from "../concurrency.ts";
 import type { Owner } from "./effective-mode.ts";
 import { moveIntoPlace, unpackLayer, type UnpackableLayer } from "./rootfs-layer.ts";
 import { ensureFolder, mergeLayers, type TreeFile, type TreeFolder } from "./rootfs-tree.ts";
@@ -32,7 +32,7 @@ export async function prepareRootFileSystem(
 ): Promise<RootFileSystem> {
   const folder = path.join(store.root, "rootfs", "trees", treeKey(layers, user).slice(7));
   if (!fs.existsSync(folder)) {
-    const changes = await mapLimited(layers, 3, (layer) => unpackLayer(store, layer, user));
+    const changes = await mapConcurrently(layers, 3, (layer) => unpackLayer(store, layer, user));
     const tree = mergeLayers(changes);
     addMountPoints(tree);
     placeTree(store, tree, folder);

@@ -5,6 +5,7 @@ import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Digest, Store } from "../store/store.ts";
 import { cachedPath } from "../bytecode/cached-path.ts";
 import type { ModuleOwner } from "./python-modules.ts";
+import { byCodeUnit, byPath } from "../order.ts";
 
 export interface CompileRequest {
   /** Which files of which owners. */
@@ -85,7 +86,7 @@ export async function ingestBytecode(task: BytecodeTask): Promise<OwnerBytecode>
       const content = { kind: "bytes", bytes } as const;
       return [{ type: "file", path: cachedPath(source, task.cacheTag), mode: 0o644, uid: 0, gid: 0, content }];
     })
-    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    .toSorted(byPath);
   const built = buildSegment(entries, { mtime: task.mtime });
   const segment = { digest: store.putBlob(built.chunks), compressed: built.compressed, unpacked: built.unpacked };
   return { segment, paths: entries.map((entry) => entry.path) };
@@ -119,7 +120,7 @@ function savePack(store: Store, key: string, pack: OpenPack): void {
   const index: Pack["index"] = {};
   const chunks: Uint8Array[] = [];
   let offset = 0;
-  for (const [path, bytes] of [...pack].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [path, bytes] of [...pack].toSorted(([a], [b]) => byCodeUnit(a, b))) {
     index[path] = bytes && [offset, bytes.length];
     if (bytes) chunks.push(bytes);
     offset += bytes?.length ?? 0;

@@ -3,6 +3,7 @@ import type { EntryFacts } from "../filesystem/entry.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { IngestedWheel } from "./wheel.ts";
 import type { WheelFacts } from "./wheel.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface Collisions {
   /** Distribution → paths that it must not write. */
@@ -94,7 +95,7 @@ function findTwins(wheels: readonly IngestedWheel[], keepFilesOf: readonly strin
 
 function inOrder(wheels: readonly IngestedWheel[], { keepFilesOf }: CollisionRules): IngestedWheel[] {
   const rank = ({ distribution }: IngestedWheel) => (keepFilesOf.includes(distribution.name) ? 0 : 1);
-  return wheels.toSorted((a, b) => rank(a) - rank(b) || (a.distribution.name < b.distribution.name ? -1 : 1));
+  return wheels.toSorted((a, b) => rank(a) - rank(b) || byCodeUnit(a.distribution.name, b.distribution.name));
 }
 
 /** Scripts, and what wheels drop beside the packages by mistake: nobody imports it. */

@@ -1,6 +1,7 @@
 import { readTarStream } from "../archive/tar-read.ts";
 import type { Image } from "../oci/image.ts";
 import { parseRecord } from "../wheel/record.ts";
+import { byPath } from "../order.ts";
 
 /** One file of an image as a person asks about it. */
 export interface InspectedFile {
@@ -46,7 +47,7 @@ export async function readFiles(image: Image): Promise<InspectedFile[]> {
     const file = files.get(path);
     if (file) file.owner ??= owner;
   }
-  return [...files.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return [...files.values()].toSorted(byPath);
 }
 
 function isList(path: string): boolean {

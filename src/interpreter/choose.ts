@@ -17,6 +17,7 @@ import type { Rejection } from "./inspect.ts";
 import { noPythonError } from "./no-python.ts";
 import type { InterpreterRequest } from "./request.ts";
 import { comparePreference, compareVersions, downloadableMinors, isPrerelease, minorOf, patchOf } from "./version.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface InterpreterServices {
   store: Store;
@@ -139,7 +140,7 @@ function bestOf(candidates: Candidate[], wanted: string | undefined): Candidate 
       if (byDistance !== 0) return byDistance;
     }
     if (a.kind !== b.kind) return a.kind === "uv" ? -1 : 1;
-    return compareVersions(b.version, a.version) || (a.prefix < b.prefix ? -1 : 1);
+    return compareVersions(b.version, a.version) || byCodeUnit(a.prefix, b.prefix);
   })[0];
 }
 

@@ -14,6 +14,7 @@ import { listFolder } from "./inspect.ts";
 import { pythonLayout } from "./layout.ts";
 import { mendRunpath } from "./runpath.ts";
 import { reasonLeftOut } from "./stdlib.ts";
+import { byCodeUnit, byPath } from "../order.ts";
 
 export interface CollectOptions {
   /** Names of parts in `leftOut` that go in all the same, such as `curses`. */
@@ -102,8 +103,8 @@ class Collector {
     this.#addExecutable();
     this.#addDirectory(this.#layout.purelib);
     this.#addDirectory(`${this.#layout.stdlib}/lib-dynload`);
-    const entries = [...this.#entries.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
-    const elf = this.#elf.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    const entries = [...this.#entries.values()].toSorted(byPath);
+    const elf = this.#elf.toSorted(byPath);
     return {
       layout: this.#layout,
       entries,
@@ -111,7 +112,7 @@ class Collector {
       elf,
       links: entries.flatMap((entry) => (entry.type === "symlink" ? [{ path: entry.path, target: entry.target }] : [])),
       glibcNeeded: newestGlibc(elf.map(({ facts }) => facts)),
-      leftOut: [...this.#leftOut.values()].toSorted((a, b) => b.size - a.size || (a.name < b.name ? -1 : 1)),
+      leftOut: [...this.#leftOut.values()].toSorted((a, b) => b.size - a.size || byCodeUnit(a.name, b.name)),
       stripped: this.#stripped,
     };
   }
@@ -120,7 +121,7 @@ class Collector {
   #findHostPrefixes(buildData: string[]): string[] {
     const prefixes = [this.#prefix, fs.realpathSync(this.#prefix), ...buildData.map(configuredPrefix)];
     return [...new Set(prefixes.filter((one): one is string => one !== undefined && one !== imagePrefix))].toSorted(
-      (a, b) => b.length - a.length || (a < b ? -1 : 1),
+      (a, b) => b.length - a.length || byCodeUnit(a, b),
     );
   }
 

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { listFolder } from "./inspect.ts";
+import { isExecutable } from "../host/programs.ts";
 
 export interface DownloadRequest {
   /** The uv executable. */
@@ -115,13 +116,4 @@ function stateOf(folder: string, depth: number): string {
 function lastLine(text: string): string | undefined {
   const lines = text.split("\n").map((line) => line.trim());
   return lines.findLast((line) => line !== "")?.replace(/^(error|caused by):\s*/i, "");
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    fs.accessSync(file, fs.constants.X_OK);
-    return fs.statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }

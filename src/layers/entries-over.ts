@@ -6,6 +6,7 @@ import { cacheLibraries } from "../debian/libraries.ts";
 import type { Entry } from "../filesystem/entry.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import { machineOf } from "../platform.ts";
+import { byPath } from "../order.ts";
 
 /**
  * What a base image lacks beside files of packages: the image's user, what the added packages' scripts would make, and the
@@ -18,7 +19,7 @@ export function entriesOver(base: BaseImage, options: SystemOptions): Entry[] {
     ...scriptEffects(base, options).filter(({ path }) => !tree.find(path)),
     ...cacheEntries(base, options),
   ].map((entry) => ({ ...entry, path: tree.place(entry.path) }));
-  return entries.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return entries.toSorted(byPath);
 }
 
 /** The base's tables with the rows that are missing at their end. */

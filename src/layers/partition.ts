@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 
 import type { SegmentRef } from "../oci/compose-layer.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** One distribution's share of the image: its wheel's segment, and that of its bytecode. */
 export interface PackagePart {
@@ -41,18 +42,18 @@ export function partitionPackages(packages: readonly PackagePart[], { budget }: 
   const shared = Math.max(1, Math.min(sharedLayers, Math.floor(budget / 3)));
   const large = packages
     .filter((each) => compressedSize(each) >= ownLayerFrom)
-    .toSorted((a, b) => compressedSize(b) - compressedSize(a) || compare(a.name, b.name))
+    .toSorted((a, b) => compressedSize(b) - compressedSize(a) || byCodeUnit(a.name, b.name))
     .slice(0, Math.max(0, budget - shared));
   const alone = new Set(large.map((each) => each.name));
   const buckets = new Map<number, PackagePart[]>();
-  for (const each of packages.toSorted((a, b) => compare(a.name, b.name))) {
+  for (const each of packages.toSorted((a, b) => byCodeUnit(a.name, b.name))) {
     if (alone.has(each.name)) continue;
     const bucket = createHash("sha256").update(each.name).digest().readUInt32BE(0) % shared;
     buckets.set(bucket, [...(buckets.get(bucket) ?? []), each]);
   }
   return [
     ...large
-      .toSorted((a, b) => compare(a.name, b.name))
+      .toSorted((a, b) => byCodeUnit(a.name, b.name))
       .map((each): LayerGroup => ({ kind: "package", name: `${each.name} ${each.version}`, parts: [each] })),
     ...[...buckets]
       .toSorted(([a], [b]) => a - b)
@@ -67,8 +68,4 @@ function groupName(parts: PackagePart[]): string {
 
 function compressedSize(part: PackagePart): number {
   return part.segments.reduce((total, segment) => total + segment.compressed, 0);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

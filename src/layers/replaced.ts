@@ -5,6 +5,7 @@ import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Store } from "../store/store.ts";
 import { normalizeName } from "../wheel/filename.ts";
+import { byPath } from "../order.ts";
 
 export interface ReplacedSegment {
   segments: SegmentRef[];
@@ -32,9 +33,7 @@ export function replacedSegment(
     const source = sourceOf(path);
     if (source !== undefined && removed.has(source)) removed.add(path);
   }
-  const entries = tops(base.tree, removed)
-    .map(whiteout)
-    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  const entries = tops(base.tree, removed).map(whiteout).toSorted(byPath);
   const { chunks, compressed, unpacked } = buildSegment(entries, { mtime });
   return {
     segments: [{ digest: store.putBlob(chunks), compressed, unpacked }],

@@ -9,6 +9,7 @@ import type { Platform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import { sha256 } from "../store/store.ts";
 import { entriesOver } from "./entries-over.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface SystemRequest {
   debs: readonly DebFacts[];
@@ -57,7 +58,7 @@ function write({ debs, elf, user, platform, shell, mtime, base }: SystemRequest,
   const libraries = elf.flatMap(({ path, facts }): CachedLibrary[] =>
     facts.soname && /^usr\/local\/lib\/[^/]+$/.test(path) ? [{ soname: facts.soname, path: `/${path}` }] : [],
   );
-  const options = { debs: debs.toSorted((a, b) => (a.name < b.name ? -1 : 1)), user, platform, shell, libraries };
+  const options = { debs: debs.toSorted((a, b) => byCodeUnit(a.name, b.name)), user, platform, shell, libraries };
   const entries = base ? entriesOver(base, options) : systemEntries(options);
   const files = entries.filter((entry) => entry.type !== "directory");
   const built = buildSegment(files, { mtime });

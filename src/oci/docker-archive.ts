@@ -3,7 +3,7 @@ import type { Writable } from "node:stream";
 
 import { tarEnd, tarHeader, tarPadding } from "../archive/tar-write.ts";
 import { diskError } from "../store/store.ts";
-import { writeAtomically } from "./atomic-file.ts";
+import { writeAtomically } from "../host/atomic-file.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { containerdName, fullName, tagOf, withTag } from "./image-name.ts";
 import type { Image } from "./image.ts";

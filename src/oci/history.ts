@@ -1,10 +1,11 @@
 import type { Healthcheck, History, RuntimeConfig } from "./types.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** The instructions that a Dockerfile would need for this config, in its order: scanners read them from the history. */
 export function configInstructions(config: RuntimeConfig): string[] {
   return [
     ...Object.entries(config.Labels ?? {})
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .toSorted(([a], [b]) => byCodeUnit(a, b))
       .map(([key, value]) => `LABEL ${key}=${value}`),
     ...(config.Env ?? []).map((variable) => `ENV ${variable}`),
     ...(config.WorkingDir ? [`WORKDIR ${config.WorkingDir}`] : []),

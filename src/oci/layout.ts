@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { SheafError } from "../errors.ts";
 import type { Digest } from "../store/store.ts";
 import { diskError, sha256 } from "../store/store.ts";
-import { writeAtomically } from "./atomic-file.ts";
+import { writeAtomically } from "../host/atomic-file.ts";
 import { folderSource } from "./blob-source.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { parseIndex } from "./documents.ts";

@@ -7,6 +7,7 @@ import type { Project, ShippedFile } from "../project/project.ts";
 import type { Store } from "../store/store.ts";
 import type { ImageIntent } from "./choose-images.ts";
 import type { PlannedFile } from "./image-plan.ts";
+import { byPath } from "../order.ts";
 
 /** Where the project's files go. */
 export interface AppFiles {
@@ -33,13 +34,17 @@ export function placeFiles({ project, intent, workdir, store }: PlaceRequest): A
     files.set(target, plannedFile(file, { target, sha256: file.symlink === undefined ? hashes.of(file) : "" }));
   }
   hashes.save();
-  const roots = [intent.app?.importRoot, project.directory].filter((root): root is string => root !== undefined);
-  const importRoots = [
-    ...new Set(
-      roots.map((root) => place(root === "" ? "" : root, true)).filter((root): root is string => root !== undefined),
-    ),
-  ];
-  return { files: [...files.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1)), importRoots };
+  const importRoots = [appRoot(intent, place), place(project.directory, true)].filter((root) => root !== undefined);
+  return { files: [...files.values()].toSorted(byPath), importRoots: [...new Set(importRoots)] };
+}
+
+/** The folder that the app's module is imported from, told by where its file lands. */
+function appRoot({ app }: ImageIntent, place: Place): string | undefined {
+  if (!app) return undefined;
+  const inside = app.importRoot === "" ? app.file : app.file.slice(app.importRoot.length + 1);
+  const target = place(app.file);
+  if (target?.endsWith(`/${inside}`)) return target.slice(0, -inside.length - 1);
+  return target === inside ? "" : place(app.importRoot, true);
 }
 
 export interface PlaceRequest {

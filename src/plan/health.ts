@@ -1,6 +1,7 @@
 import type { Sourced } from "../project/project.ts";
 import type { ImageIntent } from "./choose-images.ts";
 import type { HealthPlan } from "./image-plan.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface HealthRequest {
   intent: ImageIntent;
@@ -95,7 +96,7 @@ function findHealthRoute({ app }: ImageIntent, sources: ReadonlyMap<string, stri
       });
     }
   }
-  return candidates.toSorted((a, b) => a.rank - b.rank || (a.value < b.value ? -1 : 1))[0];
+  return candidates.toSorted((a, b) => a.rank - b.rank || byCodeUnit(a.value, b.value))[0];
 }
 
 interface RouterQuestion {

@@ -8,6 +8,7 @@ import {
 } from "./environment.ts";
 import { resolveRequirements } from "./resolve-requirements.ts";
 import type { PlanServices } from "./services.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** The last releases of setuptools that bring pkg_resources. */
 const legacySetuptools = "setuptools<81";
@@ -37,7 +38,7 @@ export async function prepareWithSetuptools(request: EnvironmentRequest, service
     source,
     requiredBy: [asking],
   }));
-  const distributions = [...resolution.distributions, ...added].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const distributions = [...resolution.distributions, ...added].toSorted((a, b) => byCodeUnit(a.name, b.name));
   const extended = { ...resolution, distributions };
   const message = `setuptools is added: ${asking} imports its pkg_resources, which Python's images had before 3.12`;
   return {

@@ -13,6 +13,7 @@ import type { ChosenBase } from "./base-image.ts";
 import { choosePython, type ChosenPython, type PythonRequest } from "./choose-python.ts";
 import type { HealthPlan, ImagePlan, PlanNote, PlannedFile } from "./image-plan.ts";
 import type { PlanServices } from "./services.ts";
+import { byCodeUnit, byPath } from "../order.ts";
 
 /** Everything in which the plan of an image over a base differs from one whose base is composed. */
 export interface OverBase {
@@ -178,7 +179,7 @@ function joinPath(path: string): string {
 }
 
 function sorted<T>(values: ReadonlyMap<string, T>): Record<string, T> {
-  return Object.fromEntries([...values].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.fromEntries([...values].toSorted(([a], [b]) => byCodeUnit(a, b)));
 }
 
 /** PID 1 of an image over a base: its own tini or dumb-init, Debian's tini where that can be added, nothing otherwise. */
@@ -206,7 +207,7 @@ function probeOver(image: BaseImage, health: Sourced<HealthPlan> | undefined): S
 
 /** The project's files where the base's links lead. */
 function filesOver({ tree }: BaseImage, files: PlannedFile[]): PlannedFile[] {
-  return files.map((file) => ({ ...file, path: tree.place(file.path) })).toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return files.map((file) => ({ ...file, path: tree.place(file.path) })).toSorted(byPath);
 }
 
 function foreignNote({ facts: { os } }: BaseImage): PlanNote {

@@ -6,6 +6,7 @@ import { importClosure, type ImportClosure } from "../project/import-closure.ts"
 import { moduleName } from "../project/python/own-modules.ts";
 import { decodePython } from "../project/python/decode.ts";
 import type { Project } from "../project/project.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** The project's own Python, read once for everything that asks about it. */
 export interface OwnCode {
@@ -41,7 +42,7 @@ export function ownImports(code: OwnCode, { start, importRoots, python }: StartR
     const module = moduleName(file, root);
     for (const name of importedNames(code.sources.get(file) ?? "", module.name, module.package)) names.add(name);
   }
-  return { reached: closure.reached, names: [...names].toSorted((a, b) => (a < b ? -1 : 1)) };
+  return { reached: closure.reached, names: [...names].toSorted(byCodeUnit) };
 }
 
 export interface StartRequest {

@@ -3,6 +3,7 @@ import type { Project } from "../project/project.ts";
 import type { ImageIntent } from "./choose-images.ts";
 import { readCommand } from "./command.ts";
 import type { HealthPlan, ImagePlan } from "./image-plan.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface SettingsRequest {
   project: Project;
@@ -84,7 +85,7 @@ function environment({
   if (path) merged["PYTHONPATH"] = { value: mergePaths(path.value, pythonPath), source: path.source };
   // A PATH of somebody else's image leads to folders that this one does not have.
   if (evident["PATH"]?.source !== "config") merged["PATH"] = defaults["PATH"] ?? byDefault("");
-  return Object.fromEntries(Object.entries(merged).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.fromEntries(Object.entries(merged).toSorted(([a], [b]) => byCodeUnit(a, b)));
 }
 
 /** Variables that steer an installation in a Dockerfile and say nothing to the finished image. */
@@ -137,7 +138,7 @@ function labels(project: Project, intent: ImageIntent, base: string): Record<str
     [`${prefix}.base.name`]: { value: base, source: "plan" },
     ...sourced({ ...project.config.labels, ...intent.settings.labels }),
   };
-  return Object.fromEntries(Object.entries(all).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.fromEntries(Object.entries(all).toSorted(([a], [b]) => byCodeUnit(a, b)));
 }
 
 function sourced(values: Record<string, string>): Record<string, Sourced<string>> {

@@ -1,9 +1,10 @@
 import { SheafError } from "../errors.ts";
-import { didYouMean } from "./config/did-you-mean.ts";
+import { didYouMean } from "../did-you-mean.ts";
 import { importRootOf } from "./import-root.ts";
 import type { AppObject } from "./project.ts";
 import { scanPython } from "./python/facts.ts";
 import type { Repository } from "./repository.ts";
+import { byCodeUnit } from "../order.ts";
 
 /**
  * The apps with the one that the user named in front.
@@ -28,7 +29,7 @@ export function chosenApp(
   const path = module.replaceAll(".", "/");
   const file = python
     .filter((one) => [`${path}.py`, `${path}/__init__.py`].some((end) => one === end || one.endsWith(`/${end}`)))
-    .toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1))[0];
+    .toSorted((a, b) => a.length - b.length || byCodeUnit(a, b))[0];
   if (file === undefined) throw noModule(module, apps, python);
   const facts = scanPython(repository.text(file) ?? "");
   const binding = [...facts.assignments, ...facts.functions, ...facts.classes].find(

@@ -1,5 +1,6 @@
 import type { DependencyFile, DockerfileEvidence } from "./project.ts";
 import type { Repository } from "./repository.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** Files that say what is to be installed, those of the project's folder, in the order in which they are to be believed. */
 export function findDependencyFiles(
@@ -44,7 +45,7 @@ function requirementsFiles(
         isRequirements(path.slice(prefix.length)) &&
         !isDevelopment(path.slice(prefix.length)),
     );
-  const ranked = all.toSorted((a, b) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1));
+  const ranked = all.toSorted((a, b) => rankOf(a) - rankOf(b) || byCodeUnit(a, b));
   return [...new Set([...installed, ...ranked])];
 }
 

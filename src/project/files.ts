@@ -6,6 +6,7 @@ import { DockerIgnore, GitIgnore, GitIgnores } from "./ignore.ts";
 import type { EvidenceNote, ShippedFile, WithheldFile } from "./project.ts";
 import type { ForeignFolder, Repository, RepositoryEntry } from "./repository.ts";
 import { isPublicPem, mayHoldSecret, SECRET_HEAD, secretByContent, secretByName } from "./secrets.ts";
+import { byPath } from "../order.ts";
 
 export interface FilesInput {
   repository: Repository;
@@ -73,7 +74,7 @@ class Chooser {
       this.#withheld.push({ path: `${path}/`, reason, rule: foreignRules[reason] });
     }
     for (const entry of this.#input.repository.entries) this.#decide(entry);
-    this.#withheld.sort((a, b) => (a.path < b.path ? -1 : 1));
+    this.#withheld.sort(byPath);
     return { files: this.#files, withheld: this.#withheld, notes: this.#notes };
   }
 

@@ -5,6 +5,7 @@ import type { AppObject, Project } from "./project.ts";
 import type { CallFact } from "./python/module-facts.ts";
 import { moduleName, type PythonSources } from "./python/own-modules.ts";
 import type { StartTarget } from "./start-targets.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface FindAppsInput {
   /** All Python files of the repository. */
@@ -267,6 +268,5 @@ class Search {
 }
 
 function compare(a: AppObject, b: AppObject): number {
-  const [left, right] = [`${a.file}:${a.attribute}`, `${b.file}:${b.attribute}`];
-  return left < right ? -1 : left > right ? 1 : 0;
+  return byCodeUnit(`${a.file}:${a.attribute}`, `${b.file}:${b.attribute}`);
 }

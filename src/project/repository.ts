@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { SheafError } from "../errors.ts";
 import { decodePython } from "./python/decode.ts";
+import { byPath } from "../order.ts";
 
 /** A file, link or other thing that isn't a folder. */
 export interface RepositoryEntry {
@@ -69,7 +70,7 @@ export class Repository {
   constructor(root: string) {
     this.root = root;
     this.#walk("");
-    this.entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+    this.entries.sort(byPath);
     for (const entry of this.entries) this.#paths.set(entry.path, entry);
   }
 

@@ -1,11 +1,11 @@
 import { SheafError } from "../errors.ts";
 import { platformName } from "../platform.ts";
 import { parseWheelFilename, type WheelFilename } from "../wheel/filename.ts";
-import { byCodeUnit } from "./names.ts";
 import { compareVersions } from "./pep440.ts";
 import { parseSdistFilename, type ReleaseFile } from "./pins.ts";
 import type { Target } from "./resolution.ts";
 import { tagRanks } from "./tags.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface ChosenFile {
   kind: "wheel" | "sdist";

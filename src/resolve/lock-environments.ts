@@ -1,6 +1,6 @@
 import type { Platform } from "../platform.ts";
-import { byCodeUnit } from "./names.ts";
 import { compareVersions } from "./pep440.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** One combination that a lock serves. */
 export interface LockEnvironment {

@@ -1,12 +1,11 @@
 import * as path from "node:path";
 
 import { normalizeName } from "../wheel/filename.ts";
-import { mapConcurrently } from "./concurrency.ts";
+import { mapConcurrently } from "../concurrency.ts";
 import { mergeSettings } from "./index-config.ts";
 import { Inputs } from "./inputs.ts";
 import { hashesOf, Lookup } from "./lookup.ts";
 import { environmentMarker, type LockEnvironment } from "./lock-environments.ts";
-import { byCodeUnit } from "./names.ts";
 import { compareVersions } from "./pep440.ts";
 import type { Pin } from "./pins.ts";
 import { type PinsReading, readPins } from "./read-pins.ts";
@@ -14,6 +13,7 @@ import { logicalLines, viaOf } from "./requirements.ts";
 import { indexSettings } from "./resolve-anew.ts";
 import type { ResolveRequest, ResolveServices } from "./resolve.ts";
 import { satisfies } from "./specifiers.ts";
+import { byCodeUnit } from "../order.ts";
 
 interface LockFile {
   /** Path from the project's root at which to write it. */

@@ -8,11 +8,11 @@ import { normalizeName } from "../wheel/filename.ts";
 import { credentialsByOrigin, splitCredentials, withCredentials } from "./credentials.ts";
 import { discoverDefaultIndex } from "./default-index.ts";
 import type { IndexSettings } from "./index-config.ts";
-import { nearest } from "./names.ts";
 import { compareVersions, sameVersion } from "./pep440.ts";
 import { parseSdistFilename, type Pin } from "./pins.ts";
 import { satisfies } from "./specifiers.ts";
 import { type IndexFile, parseHtmlPage, readLinksFolder, readProjectPage } from "./simple-index.ts";
+import { didYouMean } from "../did-you-mean.ts";
 
 /** The files of one pinned release at an index. */
 export interface Release {
@@ -184,7 +184,7 @@ function mismatchError(pin: Pin, pinned: number, found: { index: string; count: 
 
 function notFoundError(pin: Pin, looked: string[], versions: string[]): SheafError {
   const known = versions.filter((version) => version !== "").toSorted(compareVersions);
-  const near = nearest(pin.version, known);
+  const near = didYouMean(pin.version, known);
   return new SheafError(
     "SHEAF_NOT_FOUND",
     known.length > 0

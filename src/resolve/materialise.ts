@@ -5,7 +5,7 @@ import { SheafError, throwAll } from "../errors.ts";
 import type { Fetcher } from "../fetch/fetcher.ts";
 import { sha256, type Store } from "../store/store.ts";
 import { type ChosenFile, chooseFile, chooseWheel, noFitError, wheelOf } from "./choose-file.ts";
-import { mapConcurrently } from "./concurrency.ts";
+import { mapConcurrently } from "../concurrency.ts";
 import { dependencyChain } from "./dependency-chain.ts";
 import { hashesOf, type Lookup } from "./lookup.ts";
 import { sameVersion } from "./pep440.ts";
@@ -13,6 +13,7 @@ import { filenameOf, type Pin, type ReleaseFile } from "./pins.ts";
 import type { Distribution, Target } from "./resolution.ts";
 import type { IndexFile } from "./simple-index.ts";
 import { satisfies } from "./specifiers.ts";
+import { byCodeUnit } from "../order.ts";
 
 interface MaterialiseContext {
   store: Store;
@@ -49,7 +50,7 @@ export async function materialise(pins: Pin[], context: MaterialiseContext): Pro
       return undefined;
     }
   });
-  throwAll(errors.toSorted((a, b) => (a.message < b.message ? -1 : 1)));
+  throwAll(errors.toSorted((a, b) => byCodeUnit(a.message, b.message)));
   return { distributions: chosen.filter((distribution) => distribution !== undefined), warnings: warnings.toSorted() };
 }
 

@@ -1,6 +1,5 @@
 import { parse } from "@renovatebot/pep440";
-
-import { byCodeUnit } from "./names.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** A version as PEP 440 takes it apart. */
 export interface Version {

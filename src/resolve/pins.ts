@@ -1,6 +1,6 @@
 import { normalizeName } from "../wheel/filename.ts";
-import { byCodeUnit } from "./names.ts";
 import type { LocalPackage } from "./resolution.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** A file of a release, as a lock or an index names it. */
 export interface ReleaseFile {

@@ -3,9 +3,10 @@ import * as path from "node:path";
 
 import { SheafError } from "../errors.ts";
 import type { Inputs } from "./inputs.ts";
-import { nearest } from "./names.ts";
 import { parseRequirement, type Requirement } from "./pep508.ts";
 import { sha256Of } from "./pins.ts";
+import { didYouMean } from "../did-you-mean.ts";
+import { normalizeName } from "../wheel/filename.ts";
 
 /** One requirement with its place. Exactly one of `requirement` and `location` is set. */
 export interface RequirementEntry {
@@ -210,7 +211,7 @@ function hashOf(value: string): string[] {
 function addNames(names: Set<string>, value: string): void {
   for (const name of value.split(",")) {
     if (name === ":none:") names.clear();
-    else if (name) names.add(name.toLowerCase().replace(/[-_.]+/g, "-"));
+    else if (name) names.add(normalizeName(name));
   }
 }
 
@@ -319,7 +320,7 @@ function located(error: unknown, source: string, line: string): unknown {
 function missing(include: Include, root: string): SheafError {
   const folder = path.posix.dirname(include.file);
   const names = listFolder(path.resolve(root, folder));
-  const near = nearest(path.posix.basename(include.file), names);
+  const near = didYouMean(path.posix.basename(include.file), names);
   return new SheafError("SHEAF_REQUIREMENTS", `there is no ${include.file}`, {
     details: include.includedAt ? [["included at", include.includedAt]] : [],
     hint: near === undefined ? [] : `did you mean ${path.posix.join(folder, near)}?`,

@@ -5,13 +5,13 @@ import { type IndexSettings, machineSettings, mergeSettings, projectSettings } f
 import type { Inputs } from "./inputs.ts";
 import { Lookup } from "./lookup.ts";
 import { materialise } from "./materialise.ts";
-import { byCodeUnit } from "./names.ts";
 import type { LockReading } from "./pins.ts";
 import { readPins, sourceSettings } from "./read-pins.ts";
 import { readPyproject } from "./pyproject.ts";
 import type { Resolution } from "./resolution.ts";
 import type { ResolveRequest, ResolveServices } from "./resolve.ts";
 import { satisfies } from "./specifiers.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** Resolves without asking the record of the whole; look-ups of single releases still come from the store. */
 export async function resolveAnew(

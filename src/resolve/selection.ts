@@ -1,5 +1,6 @@
 import { SheafError } from "../errors.ts";
-import { byCodeUnit, nearest } from "./names.ts";
+import { byCodeUnit } from "../order.ts";
+import { didYouMean } from "../did-you-mean.ts";
 
 interface SelectionCheck {
   /** Normalised names. */
@@ -15,7 +16,7 @@ export function unknownNameError(check: SelectionCheck): SheafError | undefined 
     const unknown = check.selected[kind].find((name) => !known.includes(name));
     if (unknown === undefined) continue;
     const one = kind === "extras" ? "extra" : "group";
-    const near = nearest(unknown, known);
+    const near = didYouMean(unknown, known);
     const other = check.known[kind === "extras" ? "groups" : "extras"].includes(unknown);
     return new SheafError(
       kind === "extras" ? "SHEAF_UNKNOWN_EXTRA" : "SHEAF_UNKNOWN_GROUP",

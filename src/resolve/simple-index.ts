@@ -7,9 +7,9 @@ import type { Fetcher } from "../fetch/fetcher.ts";
 import { normalizeName } from "../wheel/filename.ts";
 import { wheelOf } from "./choose-file.ts";
 import { splitCredentials } from "./credentials.ts";
-import { byCodeUnit } from "./names.ts";
 import { filenameOf, parseSdistFilename, type ReleaseFile } from "./pins.ts";
 import { table, tables, text } from "./toml.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** A file as an index lists it. */
 export interface IndexFile extends ReleaseFile {

@@ -22,6 +22,7 @@ import { formatRecord, recordHash } from "./record.ts";
 import type { RecordRow } from "./record.ts";
 import { entryPointScripts, isEntryPointWrapper, withShebang } from "./scripts.ts";
 import { RecordCheck } from "./verify-record.ts";
+import { byCodeUnit } from "../order.ts";
 
 export interface InstallOptions {
   filename: string;
@@ -159,7 +160,7 @@ class Installation {
 
   finish(): Omit<InstalledWheel, "name" | "version" | "requiresDist" | "requiresPython" | "entryPoints"> {
     this.#writeRecord();
-    const paths = [...this.#files.keys()].toSorted(compare);
+    const paths = [...this.#files.keys()].toSorted(byCodeUnit);
     checkFolders(paths);
     const present = paths.filter((path) => !this.#options.exclude?.has(path));
     const libraries = [...new Set([this.#options.layout.purelib, this.#options.layout.platlib])];
@@ -288,10 +289,6 @@ function caseNotes(paths: string[]): string[] {
     seen.set(folded, path);
     return other === undefined ? [] : [`${other} and ${path} differ only in case`];
   });
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 const rewritten = new Set(["RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"]);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { SheafError } from "../errors.ts";
+import { byPath } from "../order.ts";
 
 /** One row of RECORD. Hash and size are absent for RECORD itself and for files that the installer cannot vouch for. */
 export interface RecordRow {
@@ -32,7 +33,7 @@ export function parseRecord(text: string): RecordRow[] {
 /** RECORD's text: rows in the order of their paths' code units, one `\n` after each. */
 export function formatRecord(rows: RecordRow[]): string {
   return rows
-    .toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+    .toSorted(byPath)
     .map((row) => `${quote(row.path)},${quote(row.hash ?? "")},${row.size ?? ""}\n`)
     .join("");
 }

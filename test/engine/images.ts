@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { gzipSync } from "node:zlib";
 
 import { tarEnd, tarHeader, tarPadding } from "../../src/archive/tar-write.ts";
-import { findProgram } from "../../src/engine/programs.ts";
+import { findProgram } from "../../src/host/programs.ts";
 import { buildImage, type Image, type Layer } from "../../src/oci/image.ts";
 import type { RuntimeConfig } from "../../src/oci/types.ts";
 import { hostPlatform } from "../../src/platform.ts";

@@ -5,6 +5,7 @@ import { SheafError } from "../../errors.ts";
 import { initConfig } from "../../project/config/init-config.ts";
 import { readProject } from "../../project/read-project.ts";
 import { type Command, flagOption } from "../command.ts";
+import { writeAtomically } from "../../host/atomic-file.ts";
 
 export const init: Command = {
   name: "init",
@@ -28,9 +29,7 @@ export const init: Command = {
     const content = inPyproject
       ? `${fs.readFileSync(pyproject, "utf8").trimEnd()}\n\n${text}`
       : text.replaceAll("[tool.sheaf.", "[").replaceAll("[tool.sheaf]\n", "");
-    const temporary = `${target}.${process.pid}.tmp`;
-    fs.writeFileSync(temporary, content, { flag: "wx" });
-    fs.renameSync(temporary, target);
+    await writeAtomically(target, [Buffer.from(content)]);
     return {
       text: () => `wrote [tool.sheaf] to ${path.relative(process.cwd(), target)}\nNext: sheaf plan`,
       json: { file: target },

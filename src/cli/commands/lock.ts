@@ -5,6 +5,7 @@ import { SheafError } from "../../errors.ts";
 import { planLock } from "../../plan/plan-lock.ts";
 import { type Command, textOption } from "../command.ts";
 import { planOptionDefinitions, planServices, readPlanOptions } from "./plan-options.ts";
+import { writeAtomically } from "../../host/atomic-file.ts";
 
 export const lock: Command = {
   name: "lock",
@@ -22,15 +23,14 @@ export const lock: Command = {
     const locks = await planLock(readPlanOptions(input), planServices(context));
     const out = textOption(input, "outFile");
     if (out === "-") return { text: () => locks.map(({ text }) => text.trimEnd()).join("\n") };
-    const written = locks.map(({ image, root, text, file }) => {
+    const written: { image: string; file: string }[] = [];
+    for (const { image, root, text, file } of locks) {
       const target = out === undefined ? path.join(root, file) : path.resolve(out);
       if (out === undefined) refuseOthers(target, text);
       fs.mkdirSync(path.dirname(target), { recursive: true });
-      const temporary = `${target}.${process.pid}.tmp`;
-      fs.writeFileSync(temporary, text, { flag: "wx" });
-      fs.renameSync(temporary, target);
-      return { image, file: path.relative(process.cwd(), target) };
-    });
+      await writeAtomically(target, [Buffer.from(text)]);
+      written.push({ image, file: path.relative(process.cwd(), target) });
+    }
     return {
       text: () =>
         [

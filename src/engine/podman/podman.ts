@@ -1,5 +1,5 @@
 import type { Engine } from "../engine.ts";
-import { findProgram } from "../programs.ts";
+import { findProgram } from "../../host/programs.ts";
 import { podman, tryPodman, type PodmanCommand } from "./command.ts";
 import { loadIntoPodman } from "./load.ts";
 import { runInPodman } from "./run.ts";

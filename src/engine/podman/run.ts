@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SheafError } from "../../errors.ts";
 import { collectOutput } from "../bounded-output.ts";
 import type { ContainerOptions, RunningContainer } from "../engine.ts";
-import { parseHealthcheck, type HealthcheckConfig } from "../health.ts";
+import type { Healthcheck } from "../../oci/types.ts";
+import { parseHealthcheck } from "../health.ts";
 import { monitorHealth } from "../health-monitor.ts";
 import { exitStatus } from "../namespaces.ts";
 import { portTaken, type PortMapping } from "../ports.ts";
@@ -128,9 +129,9 @@ interface Inspection {
   NetworkSettings?: { Ports?: Record<string, { HostPort: string }[] | null> };
 }
 
-async function healthcheckOf(command: PodmanCommand, image: string): Promise<HealthcheckConfig | undefined> {
+async function healthcheckOf(command: PodmanCommand, image: string): Promise<Healthcheck | undefined> {
   const text = await podman(command, ["image", "inspect", "--format", "{{json .HealthCheck}}", image]);
-  return (JSON.parse(text) as HealthcheckConfig | null) ?? undefined;
+  return (JSON.parse(text) as Healthcheck | null) ?? undefined;
 }
 
 /** Waits until the container runs; undefined when it has ended before that was seen. */

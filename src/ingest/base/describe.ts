@@ -7,6 +7,7 @@ import { machineOf, tripletOf, type Platform } from "../../platform.ts";
 import { type BaseFacts, type BaseFiles, type BaseOs, lookedFor, packNodes } from "./facts.ts";
 import { findDistributions, findPython } from "./find-python.ts";
 import type { ReadLayers, ReadNode } from "./read-layers.ts";
+import { byPath } from "../../order.ts";
 
 /** What the layers come to: facts for every run, and the lists that only work on the image needs. */
 export function describeBase(
@@ -41,7 +42,7 @@ export function describeBase(
   };
   const files: BaseFiles = {
     nodes: packNodes(nodes),
-    elf: elf.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+    elf: elf.toSorted(byPath),
     packages: [...stanzas.values()].map(installedPackage),
     distributions: python ? findDistributions(python, { tree, node }) : [],
     sources: Object.fromEntries(

@@ -6,6 +6,7 @@ import { RootTree, type TreeNode } from "../../filesystem/root-tree.ts";
 import type { LayerRecord } from "../../oci/compose-layer.ts";
 import type { History, RuntimeConfig } from "../../oci/types.ts";
 import type { Digest, Store } from "../../store/store.ts";
+import { byCodeUnit } from "../../order.ts";
 
 /** What a base image is, kept in the store by the image's digest. Lists of files stand in a record of their own. */
 export interface BaseFacts {
@@ -98,7 +99,7 @@ export function packNodes(nodes: Iterable<[string, TreeNode]>): PackedNode[] {
     .map(([path, { type, mode, uid, gid, size, target }]): PackedNode =>
       target === undefined ? [path, type, mode, uid, gid, size] : [path, type, mode, uid, gid, size, target],
     )
-    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+    .toSorted(([a], [b]) => byCodeUnit(a, b));
 }
 
 export function treeOf(files: BaseFiles): RootTree {

@@ -5,6 +5,7 @@ import { normalizeName } from "../../wheel/filename.ts";
 
 import type { BaseDistribution, BasePython } from "./facts.ts";
 import type { ReadNode } from "./read-layers.ts";
+import { byCodeUnit } from "../../order.ts";
 
 export interface PythonSearch {
   tree: RootTree;
@@ -134,7 +135,7 @@ export function findDistributions(
     );
     found.push({ name: normalizeName(name), version, files, info: `${folder}/${info}` });
   }
-  return found.toSorted((a, b) => (a.info < b.info ? -1 : 1));
+  return found.toSorted((a, b) => byCodeUnit(a.info, b.info));
 }
 
 function recordPaths(text: string, folder: string): string[] {

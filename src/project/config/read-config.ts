@@ -1,7 +1,7 @@
 import { SheafError } from "../../errors.ts";
 import { remembered, type ParseRecords } from "../parse-records.ts";
 import { isTable, lineOfKey, parseToml, tableAt } from "../toml.ts";
-import { didYouMean } from "./did-you-mean.ts";
+import { didYouMean } from "../../did-you-mean.ts";
 import type { SheafConfig } from "./schema.ts";
 import { type ConfigProblem, valueProblems } from "./value-problems.ts";
 

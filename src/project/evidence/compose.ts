@@ -4,6 +4,7 @@ import { remembered, type ParseRecords } from "../parse-records.ts";
 import { isTable, tableAt, type TomlTable } from "../toml.ts";
 import { readCommand, readShellCommand, type ReadCommand } from "./command.ts";
 import type { DockerfileReading } from "./dockerfile-evidence.ts";
+import { byCodeUnit } from "../../order.ts";
 
 export interface ComposeInput {
   /** Paths of the repository's compose files, in any order. */
@@ -57,7 +58,7 @@ function chosenFiles(files: readonly string[]): string[] {
   for (const file of files.toSorted())
     byFolder.set(posix.dirname(file), [...(byFolder.get(posix.dirname(file)) ?? []), file]);
   // The folder nearest to the root speaks for the repository.
-  const folders = [...byFolder.keys()].toSorted((a, b) => depthOf(a) - depthOf(b) || (a < b ? -1 : 1));
+  const folders = [...byFolder.keys()].toSorted((a, b) => depthOf(a) - depthOf(b) || byCodeUnit(a, b));
   for (const folder of folders) {
     const all = byFolder.get(folder) as string[];
     const ranked = (rank: number): string[] => all.filter((file) => rankOf(file) === rank);

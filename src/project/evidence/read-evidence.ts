@@ -6,6 +6,7 @@ import type { ReadCommand } from "./command.ts";
 import { isComposeFile, readCompose } from "./compose.ts";
 import { readDockerfile, type DockerfileReading } from "./dockerfile-evidence.ts";
 import { readProcfile } from "./procfile.ts";
+import { byCodeUnit } from "../../order.ts";
 
 export interface Evidence {
   dockerfiles: DockerfileEvidence[];
@@ -85,7 +86,7 @@ function isDockerfile(path: string): boolean {
 
 /** Production's file first, development's last, then the shallower one. */
 function byLikelihood(a: string, b: string): number {
-  return rankOf(a) - rankOf(b) || a.split("/").length - b.split("/").length || (a < b ? -1 : 1);
+  return rankOf(a) - rankOf(b) || a.split("/").length - b.split("/").length || byCodeUnit(a, b);
 }
 
 function rankOf(path: string): number {

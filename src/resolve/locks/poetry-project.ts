@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 
 import { normalizeName } from "../../wheel/filename.ts";
 import type { Marker } from "../markers.ts";
-import { byCodeUnit } from "../names.ts";
 import { parseMarker } from "../pep508.ts";
 import type { Pyproject } from "../pyproject.ts";
 import { table, text, texts, type TomlTable } from "../toml.ts";
+import { byCodeUnit } from "../../order.ts";
 
 /** A dependency as Poetry writes it, in pyproject.toml and in poetry.lock. */
 export interface PoetryDependency {

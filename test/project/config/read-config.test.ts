@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SheafError } from "../../../src/errors.ts";
-import { didYouMean } from "../../../src/project/config/did-you-mean.ts";
+import { didYouMean } from "../../../src/did-you-mean.ts";
 import { parseSize } from "../../../src/project/config/parse-size.ts";
 import { configJsonSchema, readConfig } from "../../../src/project/config/read-config.ts";
 

@@ -12,7 +12,8 @@ export function findProgram(name: string, searchPath = process.env["PATH"]): str
   return undefined;
 }
 
-function isExecutable(file: string): boolean {
+/** Whether it is a file that this process may run. */
+export function isExecutable(file: string): boolean {
   try {
     fs.accessSync(file, fs.constants.X_OK);
     return fs.statSync(file).isFile();

@@ -1,8 +1,8 @@
-/** Maps with at most `limit` promises under way; results in order. The first failure is thrown after those under way have settled. */
-export async function mapLimited<Item, Result>(
+/** Maps with at most `width` promises under way; results in order. The first failure is thrown after those under way have settled. */
+export async function mapConcurrently<Item, Result>(
   items: readonly Item[],
-  limit: number,
-  map: (item: Item) => Promise<Result>,
+  width: number,
+  action: (item: Item) => Promise<Result>,
 ): Promise<Result[]> {
   const results: Result[] = [];
   const queue = items.entries();
@@ -11,14 +11,14 @@ export async function mapLimited<Item, Result>(
     for (const [index, item] of queue) {
       if (failed) return;
       try {
-        results[index] = await map(item);
+        results[index] = await action(item);
       } catch (error) {
         failed = true;
         throw error;
       }
     }
   };
-  const settled = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, work));
+  const settled = await Promise.allSettled(Array.from({ length: Math.min(width, items.length) }, work));
   for (const outcome of settled) {
     if (outcome.status === "rejected") throw outcome.reason;
   }

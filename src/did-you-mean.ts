@@ -1,16 +1,20 @@
 /** The candidate that a misspelt word most likely stands for, or undefined when none is near. */
 export function didYouMean(word: string, candidates: Iterable<string>): string | undefined {
-  const wanted = word.toLowerCase().replaceAll("_", "-");
+  const wanted = folded(word);
   let best: string | undefined;
   let nearest = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, candidate.toLowerCase(), nearest);
+    const distance = editDistance(wanted, folded(candidate), nearest);
     if (distance < nearest) {
       nearest = distance;
       best = candidate;
     }
   }
   return best;
+}
+
+function folded(word: string): string {
+  return word.toLowerCase().replaceAll("_", "-");
 }
 
 /** Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours; `limit` when it is at least that. */
