@@ -89,6 +89,7 @@ async function run(folder, image, environment) {
 }
 
 async function waitFor(port, ended) {
+  let refusal;
   const end = Date.now() + Number(values.seconds) * 1000;
   while (Date.now() < end && !ended()) {
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -99,7 +100,10 @@ async function waitFor(port, ended) {
         () => undefined,
       );
       if (status !== undefined && status < 400) return `${route} ${status}`;
+      refusal = status ?? refusal;
     }
+    // It serves, only nothing that is asked for here.
+    if (refusal !== undefined) return `/ ${refusal}`;
   }
   return undefined;
 }

@@ -66,6 +66,17 @@ describe("two services with a Dockerfile and requirements each", () => {
     expect(placed.importRoots[0]).toBe("srv");
   });
 
+  it("imports a package from the folder that it is copied into", async () => {
+    const { project, image } = await imagesOf({
+      "backend/app/__init__.py": "",
+      "backend/app/main.py": api,
+      "docker/Dockerfile": "FROM python:3.12\nCOPY backend/app /app\nWORKDIR /\nCMD uvicorn app.main:app\n",
+    });
+    const placed = placeFiles({ project, intent: image("api"), workdir: "/srv", store: noStore });
+    expect(placed.files.find(({ from }) => from === "backend/app/main.py")?.path).toBe("app/main.py");
+    expect(placed.importRoots[0]).toBe("");
+  });
+
   it("leaves requirements to a lock where there is one", async () => {
     const { image } = await imagesOf({
       "main.py": api,
