@@ -39,7 +39,10 @@ export async function openBase(request: BaseRequest, services: PlanServices): Pr
   const base = facts ? { facts, name: known.name } : await ingest(place, request, services);
   if (!facts) store.writeRecord("base-at", key, { digest: base.facts.digest, name: base.name });
   refuseForeignLibc(wanted, base);
-  return { image: new BaseImage(store, { ...base, file: path.basename(place.file) }), source };
+  return {
+    image: new BaseImage(store, { ...base, file: path.basename(place.file), reused: facts !== undefined }),
+    source,
+  };
 }
 
 interface Place {

@@ -242,12 +242,12 @@ function packageBudget({ layerBudget, over }: EnvironmentRequest): number {
 /** Docker 20.10 takes 125 with the storage driver's own. */
 const mostLayers = 120;
 
-function baseLayers({ facts, reference }: BaseImage): EnvironmentLayer[] {
+function baseLayers({ facts, reference, reused }: BaseImage): EnvironmentLayer[] {
   const { layers } = facts;
   return layers.map((record, index) => ({
     name: layers.length === 1 ? reference : `${reference} ${index + 1} of ${layers.length}`,
     record,
-    reused: true,
+    reused,
     contents: [],
   }));
 }

@@ -50,6 +50,7 @@ describe("--base", () => {
     expect(read).toBeGreaterThan(0);
     expect((await open(folder, "base.tar", services)).image.facts).toEqual(first.image.facts);
     expect(services.events).toHaveLength(read);
+    expect([first.image.reused, (await open(folder, "base.tar", services)).image.reused]).toEqual([false, true]);
     await write([distribution(), [f("new")]], "team/base:2");
     const second = await open(folder, "base.tar", services);
     expect(second.image.reference).toBe("team/base:2");

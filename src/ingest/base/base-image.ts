@@ -3,6 +3,14 @@ import type { RootTree } from "../../filesystem/root-tree.ts";
 import type { Store } from "../../store/store.ts";
 import { baseFiles, type BaseFacts, type BaseFiles, treeOf } from "./facts.ts";
 
+export interface BaseParts {
+  facts: BaseFacts;
+  name?: string;
+  /** What it is called unless it has a name. */
+  file: string;
+  reused?: boolean;
+}
+
 /** A base image of the store; its lists of files are read when they are asked for. */
 export class BaseImage {
   readonly facts: BaseFacts;
@@ -10,13 +18,16 @@ export class BaseImage {
   readonly reference: string;
   /** The image's own name, when it has one. */
   readonly name: string | undefined;
+  /** Whether the store had it before this run. */
+  readonly reused: boolean;
   readonly #store: Store;
   #files: BaseFiles | undefined;
   #tree: RootTree | undefined;
 
-  constructor(store: Store, { facts, name, file }: { facts: BaseFacts; name?: string; file: string }) {
+  constructor(store: Store, { facts, name, file, reused = true }: BaseParts) {
     this.facts = facts;
     this.name = name;
+    this.reused = reused;
     this.reference = name ?? file;
     this.#store = store;
   }
