@@ -18,6 +18,8 @@ export interface ImageIntent {
   extras: Sourced<string[]>;
   groups: Sourced<string[]>;
   requirements?: Sourced<string[]>;
+  /** All that it installs, where that has nothing to do with the project: a Dockerfile for flower alone. */
+  distributions?: Sourced<string[]>;
   env: Record<string, Sourced<string>>;
   packages: Sourced<string>[];
   port?: Sourced<number>;
@@ -100,6 +102,7 @@ function intentFor(project: Project, { name, role, settings, service }: IntentPa
     extras: settings.extras ? configured("extras", settings.extras) : installs.extras,
     groups: settings.groups ? configured("groups", settings.groups) : installs.groups,
     requirements: settings.requirements ? configured("requirements", settings.requirements) : installs.requirements,
+    distributions: role === "flower" && !settings.requirements ? installs.packages : undefined,
     env: {
       ...dockerfile?.env,
       ...service?.env,

@@ -6,6 +6,8 @@ export interface Installed {
   groups: Sourced<string[]>;
   /** requirements files; undefined when there is a lock, which tells more, or when none is named. */
   requirements?: Sourced<string[]>;
+  /** Requirements (PEP 508) that it names one by one, when it installs nothing else. */
+  packages?: Sourced<string[]>;
 }
 
 /** Names that say that a thing is for those who work on the project. */
@@ -31,7 +33,15 @@ export function installedBy(project: Project, dockerfile: DockerfileEvidence | u
     if (project.groups.includes(value) && !development.test(value))
       groups.push({ value, source: project.defaultGroups?.source ?? "" });
   }
-  return { extras: together(extras), groups: together(groups), requirements: requirementsOf(project, installs) };
+  const packages = installs.map(({ value, source }) => ({ value: value.replace(/^package:/, ""), source }));
+  return {
+    extras: together(extras),
+    groups: together(groups),
+    requirements: requirementsOf(project, installs),
+    ...(installs.length > 0 && installs.every(({ value }) => value.startsWith("package:"))
+      ? { packages: together(packages) }
+      : {}),
+  };
 }
 
 function requirementsOf(project: Project, installs: Sourced<string>[]): Sourced<string[]> | undefined {

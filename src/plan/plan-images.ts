@@ -2,6 +2,7 @@ import type { DebianArchive } from "../debian/archive.ts";
 import { glibcOfSuite } from "../debian/glibc.ts";
 import { readOsRelease } from "../debian/sources.ts";
 import { SheafError, throwAll } from "../errors.ts";
+import type { SheafEvent } from "../events.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
 import { hostPlatform, parsePlatform, type Platform } from "../platform.ts";
@@ -28,6 +29,7 @@ import { importErrors } from "./import-errors.ts";
 import { prepareWithSetuptools } from "./legacy-setuptools.ts";
 import { missingImports, type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
 import { pythonWithWheels } from "./python-with-wheels.ts";
+import { resolveRequirements } from "./resolve-requirements.ts";
 import type { PlanServices } from "./services.ts";
 import { writableFolders } from "./writable-folders.ts";
 import { imageSettings } from "./settings.ts";
@@ -83,7 +85,10 @@ export async function planImages(options: PlanOptions, services: PlanServices): 
   const intents = options.one === undefined ? chosen : onlyImage(chosen, { what: options.one, emit: services.emit });
   const planner = new Planner({ project, platform, options, intents, code: readOwnCode(project) }, services);
   const images: PlannedImage[] = [];
-  for (const intent of intents) images.push(await planner.plan(intent));
+  for (const intent of intents) {
+    if (await planner.lacksFlower(intent)) services.emit(flowerLeftOut(intent));
+    else images.push(await planner.plan(intent));
+  }
   return { project, images };
 }
 
@@ -144,6 +149,13 @@ class Planner {
     const { project, options } = this.#input;
     const codename = choice.suite ?? options.suite ?? project.config.suite ?? readOsRelease()["VERSION_CODENAME"];
     return codename === undefined ? undefined : glibcOfSuite(codename);
+  }
+
+  /** Whether a compose file names flower, and what the project installs doesn't have it. */
+  async lacksFlower(intent: ImageIntent): Promise<boolean> {
+    if (intent.role !== "flower" || this.#input.project.config.images) return false;
+    const { distributions } = await this.#resolution(intent, await this.target());
+    return !distributions.some(({ name }) => name === "flower");
   }
 
   async plan(intent: ImageIntent, widenedBy: string[] = []): Promise<PlannedImage> {
@@ -332,8 +344,13 @@ class Planner {
     return opened;
   }
 
-  #resolution(intent: ImageIntent, target: Target, { tentative = false } = {}): Promise<Resolution> {
+  async #resolution(intent: ImageIntent, target: Target, { tentative = false } = {}): Promise<Resolution> {
     const { project, options } = this.#input;
+    if (intent.distributions) {
+      const { value, source } = intent.distributions;
+      const distributions = await resolveRequirements(value, target, this.#services);
+      return { target, source, locked: false, distributions, localPackages: [], warnings: [] };
+    }
     return resolveDistributions(
       {
         project,
@@ -522,6 +539,15 @@ async function debianParts(archive: DebianArchive, choice: InterpreterChoice) {
   const parts = debianPythonPackages(archive, choice.minor);
   if (!parts) throw new Error(`${archive.codename} offered Python ${choice.minor} and has no packages of it`);
   return parts;
+}
+
+function flowerLeftOut({ name, command }: ImageIntent): SheafEvent {
+  return {
+    type: "warning",
+    code: "SHEAF_NO_FLOWER",
+    message: `the image "${name}" is left out: ${command?.source ?? "compose"} starts flower, which nothing in the project installs`,
+    hint: "add flower to the dependencies, or run its own image beside",
+  };
 }
 
 function buildArgument({ buildArguments }: PlanOptions, name: string): Sourced<string> | undefined {

@@ -163,6 +163,21 @@ exec gunicorn -k uvicorn.workers.UvicornWorker "$TARGET"
   });
 });
 
+describe("flower", () => {
+  it("gets what a Dockerfile of its own installs, not the project's requirements", async () => {
+    const { image } = await imagesOf({
+      "main.py": api,
+      "tasks.py": celery,
+      "requirements.txt": "fastapi\n",
+      Dockerfile: "FROM python:3.12\nCOPY . .\nRUN pip install -r requirements.txt\n",
+      "flower/Dockerfile": 'FROM python:3.12\nRUN pip install "flower==2.0.1"\n',
+      "compose.yml": "services:\n  flower:\n    build: ./flower\n    command: celery flower --port=5555\n",
+    });
+    expect(image("flower").distributions).toEqual({ value: ["flower==2.0.1"], source: "flower/Dockerfile:2" });
+    expect(image("api").distributions).toBeUndefined();
+  });
+});
+
 describe("files", () => {
   it("ships the tasks.py of a Celery application", async () => {
     const { project } = await imagesOf({
