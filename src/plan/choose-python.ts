@@ -17,7 +17,13 @@ export interface PythonRequest {
   /** `--python` */
   flag?: string;
   /** Offers of Debian's archive, the base's own suite first; no more are looked for when one fits. */
-  debian?: (fits: (version: string) => boolean) => Promise<{ version: string; suite: string }[]>;
+  debian?: (wanted: WantedOffer) => Promise<{ version: string; suite: string }[]>;
+}
+
+export interface WantedOffer {
+  fits: (version: string) => boolean;
+  /** Whether Debian's next release may be asked too: not for a wish that may go unfulfilled. */
+  unreleased: boolean;
 }
 
 export interface ChosenPython {
@@ -48,8 +54,11 @@ export async function choosePython(
     offline: services.offline,
   };
   const tools = { store: services.store, emit: services.emit, specifierMatches: satisfies };
-  const choose = async (asked: InterpreterRequest): Promise<InterpreterChoice> =>
-    chooseInterpreter(asked, { ...tools, debian: debian && (() => debian((version) => fits(version, asked))) });
+  const choose = async (asked: InterpreterRequest): Promise<InterpreterChoice> => {
+    const unreleased = !(wish && asked.wanted !== undefined && project.requiresPython);
+    const offers = debian && (() => debian({ fits: (version) => fits(version, asked), unreleased }));
+    return chooseInterpreter(asked, { ...tools, debian: offers });
+  };
   try {
     const choice = await choose(request);
     return { choice, notes: notesOn(choice) };
@@ -72,10 +81,10 @@ function fits(version: string, { wanted, requires }: InterpreterRequest): boolea
 }
 
 /** Debian's next release: complete and signed, but its packages still change. */
-const unreleased = new Set(["forky"]);
+const unreleasedSuites = new Set(["forky"]);
 
 function notesOn({ kind, version, suite }: InterpreterChoice): PlanNote[] {
-  if (kind !== "debian" || !suite || !unreleased.has(suite)) return [];
+  if (kind !== "debian" || !suite || !unreleasedSuites.has(suite)) return [];
   return [
     {
       level: "warning",
@@ -115,6 +124,7 @@ export async function debianOffers(
 ): Promise<{ version: string; suite: string }[]> {
   const offers: { version: string; suite: string }[] = [];
   for (const suite of [own.codename, ...(laterSuites[own.codename] ?? [])]) {
+    if (suite !== own.codename && unreleasedSuites.has(suite) && !unreleased) continue;
     const archive = suite === own.codename ? own : await openIfThere(suite, open);
     const version = archive && versionOf(archive);
     if (!version) continue;
@@ -132,7 +142,7 @@ async function openIfThere(
   try {
     return await open(suite);
   } catch (error) {
-    if (error instanceof SheafError && unreleased.has(suite)) return undefined;
+    if (error instanceof SheafError && unreleasedSuites.has(suite)) return undefined;
     throw error;
   }
 }

@@ -18,7 +18,7 @@ import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { ChosenBase } from "./base-image.ts";
 import { extrasWith, widened } from "./choose-extras.ts";
 import { chooseImages, type ImageIntent } from "./choose-images.ts";
-import { choosePython, debianOffers, findCompiler } from "./choose-python.ts";
+import { choosePython, debianOffers, findCompiler, type WantedOffer } from "./choose-python.ts";
 import { type CommandFacts, readCommand } from "./command.ts";
 import type { Environment } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
@@ -307,11 +307,11 @@ class Planner {
       const archive = await this.#archiveOf(base);
       return pythonOver(base, { project, platform, flag: options.python, archive }, this.#services);
     }
-    const debian = async (fits: (version: string) => boolean) => {
+    const debian = async (wanted: WantedOffer) => {
       const { debianPythonVersion } = await import("../debian/python.ts");
       const suite = options.suite ?? project.config.suite;
       const own = await this.#archive(suite);
-      return debianOffers(own, (later) => this.#archive(later), { versionOf: debianPythonVersion, fits });
+      return debianOffers(own, (later) => this.#archive(later), { ...wanted, versionOf: debianPythonVersion });
     };
     const chosen = await choosePython({ project, platform, flag: options.python, debian }, this.#services);
     if (options.python ?? project.config.python ?? project.pythonVersion) return chosen;
