@@ -117,10 +117,7 @@ const laterSuites: Record<string, string[] | undefined> = {
 export async function debianOffers(
   own: DebianArchive,
   open: (suite: string) => Promise<DebianArchive>,
-  {
-    versionOf,
-    fits,
-  }: { versionOf: (archive: DebianArchive) => string | undefined; fits: (version: string) => boolean },
+  { versionOf, fits, unreleased }: WantedOffer & { versionOf: (archive: DebianArchive) => string | undefined },
 ): Promise<{ version: string; suite: string }[]> {
   const offers: { version: string; suite: string }[] = [];
   for (const suite of [own.codename, ...(laterSuites[own.codename] ?? [])]) {
