@@ -1,14 +1,12 @@
 import type { DebianArchive } from "../debian/archive.ts";
 import { glibcOfSuite } from "../debian/glibc.ts";
 import { readOsRelease } from "../debian/sources.ts";
-import { SheafError, throwAll } from "../errors.ts";
 import type { SheafEvent } from "../events.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
 import { hostPlatform, parsePlatform, type Platform } from "../platform.ts";
 import { parseSize } from "../project/config/parse-size.ts";
 import type { Project, Sourced } from "../project/project.ts";
-import { standardLibrary } from "../project/python/standard-library.ts";
 import { readProject } from "../project/read-project.ts";
 import { resolveDistributions } from "../resolve/resolve.ts";
 import { satisfies } from "../resolve/specifiers.ts";
@@ -16,21 +14,23 @@ import type { Distribution, Resolution, Target } from "../resolve/resolution.ts"
 import { placeFiles } from "./app-files.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { ChosenBase } from "./base-image.ts";
-import { extrasWith, widened } from "./choose-extras.ts";
+import { checkImports } from "./check-imports.ts";
 import { chooseImages, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler, type WantedOffer } from "./choose-python.ts";
-import { type CommandFacts, readCommand } from "./command.ts";
+import { readCommand } from "./command.ts";
 import type { Environment } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
 import { chooseHealth } from "./health.ts";
 import { onlyImage } from "./only-image.ts";
 import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
-import { importErrors } from "./import-errors.ts";
 import { prepareWithSetuptools } from "./legacy-setuptools.ts";
-import { missingImports, type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
+import { type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
 import { pythonWithWheels } from "./python-with-wheels.ts";
 import { resolveRequirements } from "./resolve-requirements.ts";
 import type { PlanServices } from "./services.ts";
+import { serverCommand } from "./server-command.ts";
+import { startModules } from "./start-modules.ts";
+import { wantedPackages } from "./wanted-packages.ts";
 import { writableFolders } from "./writable-folders.ts";
 import { imageSettings } from "./settings.ts";
 import { createdTime } from "./created-time.ts";
@@ -211,7 +211,17 @@ class Planner {
     );
     const { environment, resolution } = prepared;
     const inBase = over && choice.kind === "base" ? over.modules : [];
-    const wider = await this.#checkImports({ intent, environment, start, importRoots, minor: choice.minor, inBase });
+    const wider = await checkImports({
+      project,
+      code,
+      intent,
+      environment,
+      start,
+      importRoots,
+      minor: choice.minor,
+      inBase,
+      resolve: async (other) => this.#resolution(other, await this.target(), { tentative: true }),
+    });
     if (wider) return this.plan(wider.intent, [...widenedBy, ...wider.messages]);
     const probe = chooseHealth({ intent, sources: code.sources, port: intent.port, shell, ...over?.tools });
     const health = over ? over.probe(probe) : probe;
@@ -386,38 +396,6 @@ class Planner {
     if (kind !== "wheel" || this.#services.offline) return;
     this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
-
-  /**
-   * Whether everything that the start imports is there; where an extra or group brings what is not, the image with that.
-   * @throws SheafError SHEAF_IMPORT
-   */
-  async #checkImports({ intent, environment, start, importRoots, minor, inBase }: ImportCheck) {
-    const { project, code } = this.#input;
-    const provided = new Set([
-      ...standardLibrary(minor),
-      ...inBase,
-      ...environment.distributions.flatMap((each) => each.modules),
-    ]);
-    const allowed = new Set([...(project.config["allow-missing"] ?? []), ...(intent.settings["allow-missing"] ?? [])]);
-    const missing = missingImports(code, {
-      start,
-      importRoots,
-      python: minor,
-      provided: (module) =>
-        provided.has(module.split(".")[0] ?? module) ||
-        allowed.has(module) ||
-        allowed.has(module.split(".")[0] ?? module),
-    });
-    // A task imports what it needs when it runs; an API that imports inside a function may well go without.
-    const wanting = missing.filter(({ severity }) => severity === "error" || intent.role === "worker");
-    const target = await this.target();
-    const resolve = (other: ImageIntent) => this.#resolution(other, target, { tentative: true });
-    const offers = await extrasWith({ project, intent, missing: wanting, resolve });
-    const { extras, groups } = intent.settings;
-    const wider = (extras ?? groups) ? undefined : widened(intent, wanting, offers);
-    if (!wider) throwAll(importErrors(missing, { image: intent.name, start, project, offers }));
-    return wider;
-  }
 }
 
 /** The base image that a flag or the configuration names. Its code is loaded only then. */
@@ -435,103 +413,10 @@ async function planOver(base: ChosenBase, archive: DebianArchive, choice: Interp
   return overBase(base, { archive, choice });
 }
 
-interface ImportCheck {
-  intent: ImageIntent;
-  environment: Environment;
-  start: string[];
-  importRoots: string[];
-  minor: string;
-  /** Modules that the base image has beside the standard library. */
-  inBase: string[];
-}
-
-interface StartQuestion {
-  facts: CommandFacts;
-  intent: ImageIntent;
-  code: OwnCode;
-  importRoots: string[];
-}
-
-function startModules({ facts, intent, code, importRoots }: StartQuestion): string[] {
-  if (facts.modules.length === 0) return intent.app ? [intent.app.module] : [];
-  if (facts.program !== "celery") return facts.modules;
-  const isOwn = (module: string) =>
-    importRoots.some((root) => {
-      const file = `${root === "" ? "" : `${root}/`}${module.replaceAll(".", "/")}`;
-      return code.sources.has(`${file}.py`) || code.sources.has(`${file}/__init__.py`);
-    });
-  // `-A worker.celery` may be a module or an object in one, `-A project` also means project.celery.
-  return facts.modules.flatMap((module) => {
-    const parent = module.slice(0, module.lastIndexOf("."));
-    if (!isOwn(module) && parent !== "" && isOwn(parent)) return [parent];
-    return isOwn(`${module}.celery`) ? [module, `${module}.celery`] : [module];
-  });
-}
-
-/** The first server among the distributions runs an API that names no command. */
-function serverCommand(intent: ImageIntent, resolution: Resolution): Sourced<string[]> {
-  const { app } = intent;
-  if (!app) throw new Error(`the image ${intent.name} has neither a command nor an app`);
-  const port = String(intent.port?.value ?? 8000);
-  const target = `${app.module}:${app.attribute}`;
-  const source = `${app.file}:${app.line} is FastAPI()`;
-  const names = new Set(resolution.distributions.map(({ name }) => name));
-  if (names.has("uvicorn")) {
-    return {
-      value: ["uvicorn", target, ...(app.factory ? ["--factory"] : []), "--host", "0.0.0.0", "--port", port],
-      source,
-    };
-  }
-  if (names.has("hypercorn"))
-    return { value: ["hypercorn", app.factory ? `${target}()` : target, "--bind", `0.0.0.0:${port}`], source };
-  if (names.has("granian")) {
-    return {
-      value: [
-        "granian",
-        "--interface",
-        "asgi",
-        ...(app.factory ? ["--factory"] : []),
-        "--host",
-        "0.0.0.0",
-        "--port",
-        port,
-        target,
-      ],
-      source,
-    };
-  }
-  throw new SheafError("SHEAF_NO_SERVER", `the image "${intent.name}" has no ASGI server to run ${target} with`, {
-    details: [["looked for", `uvicorn, hypercorn, granian among ${names.size} distributions`]],
-    hint: [
-      "add uvicorn to the dependencies and write the lock again",
-      `or set [tool.sheaf.images.${intent.name}] command`,
-    ],
-  });
-}
-
 function chooseWorkdir({ settings, service, dockerfile }: ImageIntent): Sourced<string> {
   if (settings.workdir) return { value: settings.workdir, source: "config" };
   const told = service?.workdir ?? dockerfile?.workdir;
   return told && /^\/[\w./-]+$/.test(told.value) ? told : { value: "/app", source: "default" };
-}
-
-/** Configured packages have to exist; those that a Dockerfile for another distribution names may not. */
-function wantedPackages(
-  intent: ImageIntent,
-  archive: DebianArchive,
-): { packages: Map<string, string>; notes: PlanNote[] } {
-  const packages = new Map<string, string>();
-  const notes: PlanNote[] = [];
-  for (const { value, source } of intent.packages) {
-    if (source === "config" || archive.find(value)) packages.set(value, source);
-    else
-      notes.push({
-        level: "warning",
-        message: `${value} (${source}) is not in ${archive.codename || "the base's archive"} and left out`,
-        hint: "name its replacement in [tool.sheaf] packages",
-      });
-  }
-  return { packages, notes };
 }
 
 async function debianParts(archive: DebianArchive, choice: InterpreterChoice) {
