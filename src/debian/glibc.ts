@@ -1,3 +1,5 @@
+import type { DebianArchive } from "./archive.ts";
+
 /** A released suite keeps its glibc: known beforehand, wheels can be chosen while the archive is still being asked. */
 const released: Record<string, [major: number, minor: number] | undefined> = {
   bullseye: [2, 31],
@@ -11,4 +13,10 @@ const released: Record<string, [major: number, minor: number] | undefined> = {
 /** Major and minor version of a suite's glibc, undefined for suites that are not released or not known. */
 export function glibcOfSuite(codename: string): [number, number] | undefined {
   return released[codename];
+}
+
+/** Major and minor version of the glibc that an archive has. */
+export function glibcIn(archive: DebianArchive): [number, number] {
+  const [, major = "2", minor = "31"] = archive.find("libc6")?.version.match(/^(\d+)\.(\d+)/) ?? [];
+  return [Number(major), Number(minor)];
 }

@@ -1,10 +1,10 @@
 import type { DebianArchive } from "../debian/archive.ts";
-import { glibcOfSuite } from "../debian/glibc.ts";
+import { glibcIn, glibcOfSuite } from "../debian/glibc.ts";
 import { readOsRelease } from "../debian/sources.ts";
 import type { SheafEvent } from "../events.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
-import { hostPlatform, parsePlatform, type Platform } from "../platform.ts";
+import type { Platform } from "../platform.ts";
 import { parseSize } from "../project/config/parse-size.ts";
 import type { Project, Sourced } from "../project/project.ts";
 import { readProject } from "../project/read-project.ts";
@@ -22,6 +22,7 @@ import type { Environment } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
 import { chooseHealth } from "./health.ts";
 import { onlyImage } from "./only-image.ts";
+import { buildArgument, choosePlatform, type PlanOptions } from "./options.ts";
 import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
 import { prepareWithSetuptools } from "./legacy-setuptools.ts";
 import { type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
@@ -32,30 +33,8 @@ import { serverCommand } from "./server-command.ts";
 import { startModules } from "./start-modules.ts";
 import { wantedPackages } from "./wanted-packages.ts";
 import { writableFolders } from "./writable-folders.ts";
-import { imageSettings } from "./settings.ts";
+import { chooseWorkdir, imageSettings } from "./settings.ts";
 import { createdTime } from "./created-time.ts";
-
-export interface PlanOptions {
-  /** The repository; the working directory unless given. */
-  directory: string;
-  /** Only these images. */
-  images?: string[];
-  /** What takes one image only, as in `a tag`: of several, the only API is meant. */
-  one?: string;
-  /** `module:attribute` or `module:factory()` */
-  app?: string;
-  /** `3.12` */
-  python?: string;
-  platform?: string;
-  /** Debian suite of the base. */
-  suite?: string;
-  /** An OCI layout or archive to build on, relative to the working directory; `debian` composes a base. */
-  base?: string;
-  /** Refuse distributions that come as source only. */
-  noBuild?: boolean;
-  /** As a Dockerfile's ARGs: APP_ENV. */
-  buildArguments?: ReadonlyMap<string, string>;
-}
 
 /** An image as planned: the plan itself, and the prepared parts that `assemble` puts together. */
 export interface PlannedImage {
@@ -106,11 +85,6 @@ export async function planTargets(
   return { project, targets };
 }
 
-function choosePlatform(flag: string | undefined, project: Project): Platform {
-  const told = flag ?? project.config.platforms?.[0];
-  return told ? parsePlatform(told) : (hostPlatform() ?? { os: "linux", architecture: "amd64" });
-}
-
 interface PlannerInput {
   project: Project;
   platform: Platform;
@@ -142,7 +116,7 @@ class Planner {
     const { platform } = this.#input;
     const base = await this.#chosenBase();
     const glibc = base?.image.facts.glibc ?? (base ? undefined : this.#knownGlibc(choice));
-    return { platform, python: choice.version, glibc: glibc ?? glibcOf(await this.#archiveFor(choice)) };
+    return { platform, python: choice.version, glibc: glibc ?? glibcIn(await this.#archiveFor(choice)) };
   }
 
   #knownGlibc(choice: InterpreterChoice): [number, number] | undefined {
@@ -413,12 +387,6 @@ async function planOver(base: ChosenBase, archive: DebianArchive, choice: Interp
   return overBase(base, { archive, choice });
 }
 
-function chooseWorkdir({ settings, service, dockerfile }: ImageIntent): Sourced<string> {
-  if (settings.workdir) return { value: settings.workdir, source: "config" };
-  const told = service?.workdir ?? dockerfile?.workdir;
-  return told && /^\/[\w./-]+$/.test(told.value) ? told : { value: "/app", source: "default" };
-}
-
 async function debianParts(archive: DebianArchive, choice: InterpreterChoice) {
   const { debianPythonPackages } = await import("../debian/python.ts");
   const parts = debianPythonPackages(archive, choice.minor);
@@ -435,17 +403,7 @@ function flowerLeftOut({ name, command }: ImageIntent): SheafEvent {
   };
 }
 
-function buildArgument({ buildArguments }: PlanOptions, name: string): Sourced<string> | undefined {
-  const value = buildArguments?.get(name);
-  return value === undefined ? undefined : { value, source: `--build-arg ${name}` };
-}
-
 function budgetOf({ settings }: ImageIntent): Sourced<number> | undefined {
   const value = settings.budget === undefined ? undefined : parseSize(settings.budget);
   return value === undefined ? undefined : { value, source: "config" };
-}
-
-function glibcOf(archive: DebianArchive): [number, number] {
-  const [, major = "2", minor = "31"] = archive.find("libc6")?.version.match(/^(\d+)\.(\d+)/) ?? [];
-  return [Number(major), Number(minor)];
 }

@@ -1,4 +1,4 @@
-import type { PlanOptions } from "./plan-images.ts";
+import type { PlanOptions } from "./options.ts";
 import { planTargets } from "./plan-images.ts";
 import { lockProject } from "../resolve/lock.ts";
 import type { PlanServices } from "./services.ts";

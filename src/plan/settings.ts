@@ -144,3 +144,10 @@ function labels(project: Project, intent: ImageIntent, base: string): Record<str
 function sourced(values: Record<string, string>): Record<string, Sourced<string>> {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, { value, source: "config" }]));
 }
+
+/** From the configuration, the compose file or the Dockerfile; /app unless told. */
+export function chooseWorkdir({ settings, service, dockerfile }: ImageIntent): Sourced<string> {
+  if (settings.workdir) return { value: settings.workdir, source: "config" };
+  const told = service?.workdir ?? dockerfile?.workdir;
+  return told && /^\/[\w./-]+$/.test(told.value) ? told : { value: "/app", source: "default" };
+}

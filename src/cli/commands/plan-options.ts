@@ -1,6 +1,6 @@
 import * as path from "node:path";
 
-import type { PlanOptions } from "../../plan/plan-images.ts";
+import type { PlanOptions } from "../../plan/options.ts";
 import type { PlanServices } from "../../plan/services.ts";
 import { type CommandInput, listOption, type OptionDefinition, textOption } from "../command.ts";
 import type { Context } from "../context.ts";

@@ -2,6 +2,7 @@ import {
   OPEN_ROUND,
   CLOSE_ROUND,
   COMMA,
+  COLON,
   EQUALS,
   OPEN_SQUARE,
   CLOSE_SQUARE,
@@ -44,4 +45,18 @@ export function requiredParameters(line: PythonLexer, open: number, close: numbe
     index = end + 1;
   }
   return required;
+}
+
+/** Index after the colon that ends the header of a compound statement. */
+export function headerEnd(line: PythonLexer): number {
+  let depth = 0;
+  let lambdas = 0;
+  for (let index = 0; index < line.count; index++) {
+    const kind = line.kinds[index];
+    if (kind === OPEN_ROUND || kind === OPEN_SQUARE || kind === OPEN_CURLY) depth++;
+    else if (kind === CLOSE_ROUND || kind === CLOSE_SQUARE || kind === CLOSE_CURLY) depth--;
+    else if (depth === 0 && kind === token.name && line.text(index) === "lambda") lambdas++;
+    else if (depth === 0 && kind === COLON && lambdas-- === 0) return index + 1;
+  }
+  return line.count;
 }

@@ -1,18 +1,5 @@
-import {
-  OPEN_ROUND,
-  CLOSE_ROUND,
-  STAR,
-  COMMA,
-  DOT,
-  COLON,
-  SEMICOLON,
-  EQUALS,
-  OPEN_SQUARE,
-  CLOSE_SQUARE,
-  OPEN_CURLY,
-  CLOSE_CURLY,
-} from "./characters.ts";
-import { nextOf, closing, requiredParameters } from "./brackets.ts";
+import { OPEN_ROUND, STAR, COMMA, DOT, COLON, SEMICOLON, EQUALS } from "./characters.ts";
+import { closing, headerEnd, nextOf, requiredParameters } from "./brackets.ts";
 import { ExpressionReader, stringValue, type Expression } from "./expression.ts";
 import type { ImportPlace, ImportFact, FunctionFact, PythonFacts } from "./module-facts.ts";
 import { PythonLexer } from "./lex.ts";
@@ -109,7 +96,7 @@ class Scanner {
     const word = first === "async" && line.count > 1 ? line.text(1) : first;
     const handler = compound.get(word);
     if (handler === undefined || !this.#isCompound(word)) return this.#scanSimple(0);
-    const body = this.#headerEnd();
+    const body = headerEnd(line);
     this.#blocks.push(this.#open(handler, { at: word === first ? 0 : 1, end: body }));
     if (body < line.count) this.#scanSimple(body);
   }
@@ -120,23 +107,8 @@ class Scanner {
     if (word !== "match" && word !== "case") return true;
     const next = line.kinds[1];
     if (next === EQUALS || next === COMMA || next === DOT || next === COLON || line.count < 3) return false;
-    if (word === "case") return this.#blocks.at(-1)?.kind === "match" && this.#headerEnd() <= line.count;
+    if (word === "case") return this.#blocks.at(-1)?.kind === "match" && headerEnd(line) <= line.count;
     return line.kinds[line.count - 1] === COLON;
-  }
-
-  /** Index after the colon that ends the header of a compound statement. */
-  #headerEnd(): number {
-    const line = this.#line;
-    let depth = 0;
-    let lambdas = 0;
-    for (let index = 0; index < line.count; index++) {
-      const kind = line.kinds[index];
-      if (kind === OPEN_ROUND || kind === OPEN_SQUARE || kind === OPEN_CURLY) depth++;
-      else if (kind === CLOSE_ROUND || kind === CLOSE_SQUARE || kind === CLOSE_CURLY) depth--;
-      else if (depth === 0 && kind === token.name && line.text(index) === "lambda") lambdas++;
-      else if (depth === 0 && kind === COLON && lambdas-- === 0) return index + 1;
-    }
-    return line.count;
   }
 
   #open(kind: CompoundKind, header: { at: number; end: number }): Block {
