@@ -82,7 +82,9 @@ async function run(folder, image, environment) {
   const answer = await waitFor(port, () => code !== undefined);
   const early = code !== undefined;
   if (!early) child.kill("SIGTERM");
+  const killer = setTimeout(() => child.kill("SIGKILL"), 15_000);
   await exited;
+  clearTimeout(killer);
   if (answer) return `answers ${answer}`;
   const last = output.trim().split("\n").filter(Boolean).at(-1) ?? "";
   return early ? `ends with ${code}: ${last.slice(0, 160)}` : `runs, ${port === undefined ? "no port" : "no answer"}`;
@@ -95,7 +97,10 @@ async function waitFor(port, ended) {
     await new Promise((resolve) => setTimeout(resolve, 500));
     if (port === undefined) continue;
     for (const route of ["/docs", "/openapi.json", "/health", "/"]) {
-      const status = await fetch(`http://127.0.0.1:${port}${route}`, { redirect: "manual" }).then(
+      const status = await fetch(`http://127.0.0.1:${port}${route}`, {
+        redirect: "manual",
+        signal: AbortSignal.timeout(3000),
+      }).then(
         (response) => response.status,
         () => undefined,
       );
