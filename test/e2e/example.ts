@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { openStoredImage, type OpenedImage } from "../../src/assemble/stored-images.ts";
 import type { ImagePlan } from "../../src/plan/image-plan.ts";
 import { openStore } from "../../src/store/store.ts";
+import { forgetOtherBuilds } from "./shared-store.ts";
 import { repository, sharedStore, sheaf } from "./sheaf.ts";
 
 export const example = path.join(repository, "examples", "demeterai");
@@ -34,7 +35,7 @@ let built: Promise<BuiltJson> | undefined;
 
 /** The example's API image in the shared store: fetched and built by whoever comes first, found by all others. */
 export function builtExample(): Promise<BuiltJson> {
-  return (built ??= buildJson([example, "--image", "api", "-t", exampleTag]));
+  return (built ??= forgetOtherBuilds().then(() => buildJson([example, "--image", "api", "-t", exampleTag])));
 }
 
 /** Builds and returns the only image. @throws Error with standard error when it fails */

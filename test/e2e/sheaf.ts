@@ -69,6 +69,7 @@ export function startProgram(words: readonly string[], options: RunOptions = {})
     timeout: options.timeoutMs ?? 240_000,
     killSignal: "SIGKILL",
   });
+  killWithTest(child);
   const texts = { stdout: "", stderr: "" };
   const listeners = new Set<() => void>();
   for (const stream of ["stdout", "stderr"] as const) {
@@ -110,6 +111,15 @@ export function startProgram(words: readonly string[], options: RunOptions = {})
         void ended.then(() => (has(text) ? resolve() : reject(new Error(`it ended first:\n${texts.stderr}`))));
       }),
   };
+}
+
+/** A test that fails half way leaves nothing running; in a hook there is no test to wait for. */
+function killWithTest(child: ChildProcess): void {
+  try {
+    onTestFinished(() => void child.kill("SIGKILL"));
+  } catch {
+    // It has its own time limit.
+  }
 }
 
 /** A folder that goes with the test. */
