@@ -36,20 +36,6 @@ beforeAll(async () => {
 
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-/** The first block of the README, or of the library's own page, that imports the library. */
-function documentedExample(): string | undefined {
-  const pages = ["README.md", ...fs.readdirSync(path.join(repository, "docs")).map((name) => path.join("docs", name))];
-  return pages
-    .filter((page) => page.endsWith(".md"))
-    .flatMap((page) => [
-      ...fs
-        .readFileSync(path.join(repository, page), "utf8")
-        .matchAll(/```(?:ts|js|typescript|javascript)\n([\s\S]*?)```/g),
-    ])
-    .map((match) => match[1] ?? "")
-    .find((block) => /from "sheaf"/.test(block));
-}
-
 describe("the packed package, installed elsewhere", () => {
   it("holds the bundle, its types and the documents, and nothing of the sources", async () => {
     const { stdout } = await run("tar", ["-tzf", tarball]);
@@ -114,18 +100,6 @@ describe("the packed package, installed elsewhere", () => {
     const { stdout } = await run(tsc, [...words, ...roots, "typed.ts"], { cwd: installed, env });
     expect(stdout).toBe("");
   });
-
-  const documented = documentedExample();
-
-  it.skipIf(documented === undefined)(
-    "runs the example of its documentation (skipped while there is none)",
-    { timeout: 120_000 },
-    async () => {
-      fs.writeFileSync(path.join(installed, "documented.js"), documented ?? "");
-      fs.cpSync(example, path.join(installed, "examples", "demeterai"), { recursive: true });
-      await run(process.execPath, ["documented.js"], { cwd: installed, env });
-    },
-  );
 
   it("passes publint and attw", { timeout: 240_000 }, async () => {
     // Neither is needed to work on Sheaf: npm brings them for this one test.
