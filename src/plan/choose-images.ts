@@ -1,7 +1,7 @@
 import { SheafError } from "../errors.ts";
 import type { ImageSettings } from "../project/config/schema.ts";
 import type { AppObject, DockerfileEvidence, Project, ServiceEvidence, Sourced } from "../project/project.ts";
-import { readCommand } from "./command.ts";
+import { expandable, readCommand } from "./command.ts";
 import { installedBy } from "./installed-by.ts";
 import type { Role } from "./image-plan.ts";
 
@@ -128,7 +128,9 @@ function chooseCommand(
   const serves = (command: Sourced<string[]>) => app === undefined || readCommand(command.value).application === app;
   const command = input.service?.command ?? input.dockerfile?.command;
   if (!command || !serves(command)) return undefined;
-  return input.service?.command || roleOfCommand(command.value) === input.role ? command : undefined;
+  if (!input.service?.command && roleOfCommand(command.value) !== input.role) return undefined;
+  const port = input.service?.ports[0] ?? input.dockerfile?.ports[0];
+  return { ...command, value: expandable(command.value, port?.value ?? 8000) };
 }
 
 interface AppRequest {

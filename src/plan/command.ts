@@ -50,12 +50,41 @@ const flags = new Set([
 export function readCommand(command: readonly string[]): CommandFacts {
   const program = (command[0] ?? "").split("/").at(-1) ?? "";
   const rest = command.slice(1);
+  const inner = shellWords(program, rest);
+  if (inner) return readCommand(inner);
   if (/^python[\d.]*$/.test(program)) return readPython(program, rest);
   if (program === "celery") return readCelery(rest);
   if (program === "fastapi") return readFastapi(rest);
   if (servers.has(program)) return readServer(program, rest);
   return { program, modules: [] };
 }
+
+/** The words of `sh -c "exec uvicorn …"`: what a command with variables becomes. */
+function shellWords(program: string, rest: string[]): string[] | undefined {
+  const [flag, text] = rest;
+  const found = /^(?:ba|da)?sh$/.test(program) && flag === "-c" ? /^exec ([^;&|]+)$/.exec(text ?? "") : undefined;
+  return found?.[1]?.split(/\s+/).map((word) => word.replaceAll(/^(["'])(.*)\1$/g, "$2"));
+}
+
+/**
+ * A command with variables that only the environment of the container gives needs a shell there. Where one stands for the
+ * port, the usual one serves without it.
+ */
+export function expandable(command: readonly string[], port: number): string[] {
+  if (!command.some((word) => variable.test(word)) || /^(?:\S*\/)?(?:ba|da)?sh$/.test(command[0] ?? ""))
+    return [...command];
+  const words = command.map((word, index) => {
+    if (!variable.test(word)) return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+    const isPort =
+      /(?::|--port=)\$\{?\w+\}?$/.test(word) ||
+      (/^\$\{?\w+\}?$/.test(word) && /^(?:-p|--port|-b|--bind)$/.test(command[index - 1] ?? ""));
+    const text = isPort ? word.replace(/\$\{?(\w+)\}?$/, `\${$1:-${port}}`) : word;
+    return `"${text.replaceAll(/["\\`]/g, "\\$&")}"`;
+  });
+  return ["sh", "-c", `exec ${words.join(" ")}`];
+}
+
+const variable = /\$\{\w+\}|\$[A-Za-z_]\w*/;
 
 function readPython(program: string, rest: string[]): CommandFacts {
   const at = rest.findIndex((word) => word === "-m" || !word.startsWith("-"));
@@ -77,7 +106,7 @@ function readServer(program: string, rest: string[]): CommandFacts {
       ...(application ? [moduleOf(application)] : []),
       ...(workerClass?.includes(".") ? [workerClass.slice(0, workerClass.lastIndexOf("."))] : []),
     ],
-    port: readPort(option(rest, "-p", "--port") ?? option(rest, "-b", "--bind")?.split(":").at(-1)),
+    port: readPort(option(rest, "-p", "--port") ?? portOf(option(rest, "-b", "--bind"))),
   };
 }
 
@@ -131,6 +160,11 @@ function positional(words: readonly string[]): string[] {
     else if (!word.includes("=") && !flags.has(word) && (word.startsWith("--") || word.length === 2)) index += 1;
   }
   return found;
+}
+
+/** `8000` of `0.0.0.0:8000`, `${PORT:-8000}` of `0.0.0.0:${PORT:-8000}`. */
+function portOf(address: string | undefined): string | undefined {
+  return address && /(?:^|:)(\d+|\$\{\w+:?-\d+\})$/.exec(address)?.[1];
 }
 
 function readPort(text: string | undefined): number | undefined {
