@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -43,11 +44,15 @@ export interface Started {
 }
 
 /**
- * The store that all tests share, so that the example's packages are fetched once: SHEAF_TEST_CACHE, or a folder of this user
- * below the system's temporary one.
+ * The store that all tests share, so that the example's packages are fetched once: SHEAF_TEST_CACHE, or a folder of this
+ * checkout and user below the system's temporary one.
  */
-export const sharedStore =
-  process.env["SHEAF_TEST_CACHE"] ?? path.join(os.tmpdir(), `sheaf-test-cache-${process.getuid?.() ?? 0}`);
+export const sharedStore = process.env["SHEAF_TEST_CACHE"] ?? path.join(os.tmpdir(), `sheaf-test-cache-${ownName()}`);
+
+/** Another checkout may be at another commit, and another user can't write here. */
+function ownName(): string {
+  return createHash("sha256").update(`${repository} ${os.userInfo().uid}`).digest("hex").slice(0, 12);
+}
 
 /** Runs the command line to its end. */
 export function sheaf(words: readonly string[], options: RunOptions = {}): Promise<Outcome> {
