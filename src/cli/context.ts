@@ -5,6 +5,7 @@ import { SheafError } from "../errors.ts";
 import { jsonProgress, plainProgress, type Progress, TerminalProgress } from "../report/progress.ts";
 import { styleFor } from "../report/text.ts";
 import { defaultStoreRoot, openStore, type Store } from "../store/store.ts";
+import { madeAnew } from "../store/made-anew.ts";
 import { createWorkerPool, type WorkerPool } from "../workers/pool.ts";
 import { tasks } from "../workers/tasks.ts";
 
@@ -29,6 +30,8 @@ export interface Context {
 export interface ContextOptions {
   cacheDir?: string;
   offline?: boolean;
+  /** False makes every layer anew. */
+  cache?: boolean;
   refresh?: boolean;
   progress?: string;
   quiet?: boolean;
@@ -58,7 +61,9 @@ export class CommandContext implements Context {
   }
 
   get store(): Store {
-    return (this.#store ??= openStore(this.#options.cacheDir ?? defaultStoreRoot()));
+    if (this.#store) return this.#store;
+    const store = openStore(this.#options.cacheDir ?? defaultStoreRoot());
+    return (this.#store = this.#options.cache === false ? madeAnew(store) : store);
   }
 
   get fetcher(): Fetcher {

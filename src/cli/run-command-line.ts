@@ -131,9 +131,11 @@ function usageError(error: CommanderError, name: string | undefined): SheafError
 }
 
 function contextOptions(input: CommandInput): Omit<ConstructorParameters<typeof CommandContext>[0], "signal"> {
-  const { cacheDir, offline, refresh, progress, quiet } = input.options;
+  const { cacheDir, cache, offline, refresh, progress, quiet } = input.options;
   return {
     cacheDir: typeof cacheDir === "string" ? cacheDir : undefined,
+    // commander makes `cache: false` of --no-cache.
+    cache: cache !== false,
     offline: offline === true,
     refresh: refresh === true,
     progress: typeof progress === "string" ? progress : undefined,

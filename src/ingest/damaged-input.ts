@@ -11,6 +11,11 @@ export function damagedInput(digest: Digest): SheafError {
   });
 }
 
+/** A record that others rest on is damaged or gone: whoever finds it takes away what refers to it, and it is made again. */
+export function damagedRecord(what: string): SheafError {
+  return new SheafError(code, `${what} is gone from the cache`, { hint: "run the command again: it is made anew" });
+}
+
 /** Runs an action on a download; when the copy in the store proves damaged, fetches it again, once. */
 export async function withFreshInput<T>(
   fetch: () => Promise<Digest>,

@@ -51,7 +51,7 @@ export async function ingestWheels(
       facts: await one(distribution, { ...install, exclude: [] }, services),
     })),
   );
-  const { excluded, notes } = findCollisions(wheels, (facts) => wheelEntries(services.store, facts) ?? [], {
+  const { excluded, notes } = findCollisions(wheels, (facts) => wheelEntries(services.store, facts), {
     layout: options.layout,
     keepFilesOf,
   });

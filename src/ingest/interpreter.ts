@@ -4,6 +4,7 @@ import type { PythonLayout } from "../filesystem/layout.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Store } from "../store/store.ts";
+import { damagedRecord } from "./damaged-input.ts";
 
 /** What an interpreter of this machine comes to in an image. */
 export interface InterpreterFacts {
@@ -30,8 +31,15 @@ export function knownInterpreter(store: Store, task: InterpreterTask): Interpret
   return facts && store.hasBlob(facts.segment.digest) && interpreterEntries(store, facts) ? facts : undefined;
 }
 
-export function interpreterEntries(store: Store, facts: InterpreterFacts): EntryFacts[] | undefined {
-  return store.readRecord<EntryFacts[]>("interpreter-entries", facts.entriesKey);
+/**
+ * Entries of an interpreter as copied.
+ * @throws SheafError SHEAF_DAMAGED_INPUT when the list is gone: the interpreter is copied anew then
+ */
+export function interpreterEntries(store: Store, facts: InterpreterFacts): EntryFacts[] {
+  const entries = store.readRecord<EntryFacts[]>("interpreter-entries", facts.entriesKey);
+  if (entries) return entries;
+  store.removeRecord("interpreter", facts.entriesKey);
+  throw damagedRecord("the list of Python's files");
 }
 
 /** Copies an interpreter of this machine into a segment of the store. */

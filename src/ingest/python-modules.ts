@@ -46,7 +46,9 @@ export function wheelOwner({ distribution, facts }: IngestedWheel, layout: Pytho
     name: distribution.name,
     key: facts.segment.digest,
     roots: [...new Set([layout.purelib, layout.platlib])],
-    paths: (wheelEntries(store, facts) ?? []).map((entry) => entry.path).filter((file) => file.endsWith(".py")),
+    paths: wheelEntries(store, facts)
+      .map((entry) => entry.path)
+      .filter((file) => file.endsWith(".py")),
     read(file) {
       zip ??= open();
       const inside = [layout.purelib, layout.platlib].find((root) => file.startsWith(`${root}/`));
@@ -64,7 +66,7 @@ export function standardLibraryOwner(facts: InterpreterFacts, prefix: string, st
     name: "standard library",
     key: facts.segment.digest,
     roots: [stdlib],
-    paths: (interpreterEntries(store, facts) ?? [])
+    paths: interpreterEntries(store, facts)
       .map((entry) => entry.path)
       // Build settings are rewritten on their way into the image: what this machine has would tell of its folders.
       .filter(

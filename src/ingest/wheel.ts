@@ -4,7 +4,7 @@ import type { PythonLayout } from "../filesystem/layout.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Distribution } from "../resolve/resolution.ts";
 import type { Digest, Store } from "../store/store.ts";
-import { damagedInput } from "./damaged-input.ts";
+import { damagedInput, damagedRecord } from "./damaged-input.ts";
 
 /** What a wheel comes to in an image: its segment in the store, and the facts that plans are made of. */
 export interface WheelFacts {
@@ -57,9 +57,15 @@ export function forgetWheel(store: Store, facts: WheelFacts): void {
   store.removeRecord("wheel", facts.entriesKey);
 }
 
-/** Entries of a wheel as installed. */
-export function wheelEntries(store: Store, facts: WheelFacts): EntryFacts[] | undefined {
-  return store.readRecord<EntryFacts[]>("wheel-entries", facts.entriesKey);
+/**
+ * Entries of a wheel as installed.
+ * @throws SheafError SHEAF_DAMAGED_INPUT when the list is gone: the wheel is installed anew then
+ */
+export function wheelEntries(store: Store, facts: WheelFacts): EntryFacts[] {
+  const entries = store.readRecord<EntryFacts[]>("wheel-entries", facts.entriesKey);
+  if (entries) return entries;
+  store.removeRecord("wheel", facts.entriesKey);
+  throw damagedRecord(`the list of files of ${facts.name} ${facts.version}`);
 }
 
 /**

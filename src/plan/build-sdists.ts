@@ -198,7 +198,7 @@ async function sandboxLayers(
   };
   const groups: Omit<GroupRequest, "mtime">[] = [{ kind: "base", name: "build tools", ...debianFiles(debs) }];
   if (interpreter) {
-    const paths = () => (interpreterEntries(services.store, interpreter) ?? []).map((entry) => entry.path);
+    const paths = () => interpreterEntries(services.store, interpreter).map((entry) => entry.path);
     groups.push({
       kind: "python",
       name: "interpreter",

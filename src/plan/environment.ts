@@ -177,7 +177,7 @@ async function composeLayers(
         segments: [interpreter.segment, ...(standard ? [standard.segment] : [])],
         directories: [],
         paths: () => [
-          ...(interpreterEntries(services.store, interpreter) ?? []).map((entry) => entry.path),
+          ...interpreterEntries(services.store, interpreter).map((entry) => entry.path),
           ...(standard?.paths ?? []),
         ],
         contents: [],
@@ -207,7 +207,7 @@ async function composeLayers(
         paths: () =>
           group.parts.flatMap((part) => {
             const wheel = byName.get(part.name);
-            const entries = wheel ? (wheelEntries(services.store, wheel.facts) ?? []) : [];
+            const entries = wheel ? wheelEntries(services.store, wheel.facts) : [];
             return [...entries.map((entry) => entry.path), ...(bytecode.get(part.name)?.paths ?? [])];
           }),
         contents: group.parts.map(sizeOfPart),

@@ -23,7 +23,7 @@ export const build: Command = {
     { flags: "-t, --tag <name:tag>", summary: "name of the image; project-image:latest unless given", repeat: true },
     { flags: "-o, --output <target>", summary: "type=oci,dest=DIR or type=docker-archive,dest=FILE", repeat: true },
     { flags: "--load", summary: "put the image into the local Docker or Podman" },
-    { flags: "--no-cache", summary: "make every layer anew" },
+    { flags: "--no-cache", summary: "make every layer anew from what was downloaded" },
   ],
   examples: [
     "sheaf build",
