@@ -11,7 +11,8 @@ interface StartQuestion {
 
 /** Modules that the command imports first: the app of a server, what `-A` names for Celery. */
 export function startModules({ facts, intent, code, importRoots }: StartQuestion): string[] {
-  if (facts.modules.length === 0) return intent.app ? [intent.app.module] : [];
+  // A command of Celery's without -A imports nothing of the project.
+  if (facts.modules.length === 0) return intent.app && facts.program !== "celery" ? [intent.app.module] : [];
   if (facts.program !== "celery") return facts.modules;
   const isOwn = (module: string) =>
     importRoots.some((root) => {
