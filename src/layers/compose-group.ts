@@ -32,6 +32,9 @@ export interface GroupContext {
   over?: Overlay;
 }
 
+/** Raised when the same group gives another layer. */
+const groupVersion = 2;
+
 /** Makes the layer of a group, or finds it in the store by its segments. */
 export async function composeGroup(
   group: GroupRequest,
@@ -39,6 +42,7 @@ export async function composeGroup(
 ): Promise<ComposedGroup> {
   const { kind, name, segments, contents, mtime } = group;
   const key = JSON.stringify([
+    groupVersion,
     segments.map((segment) => segment.digest),
     group.directories,
     mtime,

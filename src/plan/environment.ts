@@ -16,7 +16,7 @@ import { compileReached } from "./reach.ts";
 import type { PlanServices } from "./services.ts";
 
 /** Raised when the same request gives another environment. */
-const environmentVersion = 1;
+const environmentVersion = 2;
 
 export interface EnvironmentRequest extends GatherRequest {
   user: { name: string; uid: number; gid: number };

@@ -9,6 +9,7 @@ export function wantedPackages(
 ): { packages: Map<string, string>; notes: PlanNote[] } {
   const packages = new Map<string, string>();
   const notes: PlanNote[] = [];
+  if (intent.settings["health-client"] === "curl" && archive.find("curl")) packages.set("curl", "asks for health");
   for (const { value, source } of intent.packages) {
     if (source === "config" || archive.find(value)) packages.set(value, source);
     else
