@@ -4,7 +4,7 @@ import type { Store } from "../store/store.ts";
 import type { FoundModule, ModuleOwner } from "./python-modules.ts";
 
 /** Raised when the same source gives other names. */
-const importsVersion = 2;
+const importsVersion = 3;
 
 /**
  * Names that a module may import: absolute dotted names of its imports, and strings that look like module names. What was
@@ -12,10 +12,12 @@ const importsVersion = 2;
  */
 export class ImportNames {
   readonly #store: Store;
+  readonly #places: ImportPlaces;
   readonly #known = new Map<ModuleOwner, { names: Record<string, string[]>; grown: boolean }>();
 
-  constructor(store: Store) {
+  constructor(store: Store, places: ImportPlaces) {
     this.#store = store;
+    this.#places = places;
   }
 
   of({ owner, path, isPackage }: FoundModule, module: string): string[] {
@@ -23,7 +25,7 @@ export class ImportNames {
     const known = record.names[path];
     if (known) return known;
     const source = owner.read(path);
-    const names = source ? importedNames(decodePython(source), module, isPackage) : [];
+    const names = source ? importedNames(decodePython(source), { module, isPackage, places: this.#places }) : [];
     record.names[path] = names;
     record.grown = true;
     return names;
@@ -32,7 +34,7 @@ export class ImportNames {
   /** Writes down what was scanned. */
   save(): void {
     for (const [owner, record] of this.#known) {
-      if (record.grown) this.#store.writeRecord("imports", recordKey(owner), record.names);
+      if (record.grown) this.#store.writeRecord("imports", this.#key(owner), record.names);
       record.grown = false;
     }
   }
@@ -41,21 +43,35 @@ export class ImportNames {
     const held = this.#known.get(owner);
     if (held) return held;
     const record = {
-      names: this.#store.readRecord<Record<string, string[]>>("imports", recordKey(owner)) ?? {},
+      names: this.#store.readRecord<Record<string, string[]>>("imports", this.#key(owner)) ?? {},
       grown: false,
     };
     this.#known.set(owner, record);
     return record;
   }
+
+  #key(owner: ModuleOwner): string {
+    return `${importsVersion} ${this.#places} ${owner.key}`;
+  }
+}
+
+/** `load`: what is imported as a module loads; `all`: what its functions import as well. */
+export type ImportPlaces = "load" | "all";
+
+export interface ImportingModule {
+  /** Dotted name. */
+  module: string;
+  isPackage: boolean;
+  places: ImportPlaces;
 }
 
 /** Absolute names; of `from a import b` both `a` and `a.b`, since `b` may be a module. */
-export function importedNames(source: string, module: string, isPackage: boolean): string[] {
+export function importedNames(source: string, { module, isPackage, places }: ImportingModule): string[] {
   const facts = scanPython(source);
   const names = new Set<string>();
   for (const each of facts.imports) {
     // What only a type checker imports is never loaded.
-    if (each.where === "type-checking") continue;
+    if (each.where === "type-checking" || (each.where === "function" && places === "load")) continue;
     const base = absoluteName(each.module, module, isPackage);
     if (base === undefined) continue;
     if (base !== "") names.add(base);
@@ -75,8 +91,4 @@ function absoluteName(written: string, module: string, isPackage: boolean): stri
   const base = segments.slice(0, segments.length - up);
   const rest = written.slice(dots);
   return [...base, ...(rest ? [rest] : [])].join(".");
-}
-
-function recordKey(owner: ModuleOwner): string {
-  return `${importsVersion} ${owner.key}`;
 }

@@ -1,3 +1,4 @@
+import type { ImportPlaces } from "../ingest/imports.ts";
 import { composeGroup } from "../layers/compose-group.ts";
 import { type PackagePart, partitionPackages } from "../layers/partition.ts";
 import { replacedSegment } from "../layers/replaced.ts";
@@ -16,10 +17,15 @@ import { compileReached } from "./reach.ts";
 import type { PlanServices } from "./services.ts";
 
 /** Raised when the same request gives another environment. */
-const environmentVersion = 2;
+const environmentVersion = 3;
 
 export interface EnvironmentRequest extends GatherRequest {
   user: { name: string; uid: number; gid: number };
+  /**
+   * What counts as reached for bytecode. An API loads nearly everything as it starts; a worker loads much of Celery from
+   * within functions.
+   */
+  places: ImportPlaces;
   /** Modules outside the project that its code and its start command name; sorted. */
   imports: string[];
   /** Interpreter of this machine that compiles for the image's minor. */
@@ -74,22 +80,23 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
   if (known?.layers.every(({ record }) => record.parts.every((part) => services.store.hasBlob(part)))) {
     return { ...known, layers: known.layers.map((layer) => ({ ...layer, reused: true })) };
   }
-  const gathered = await gather(request, services);
-  const bytecode = request.compiler
-    ? await compileReached(
-        {
-          gathered,
-          choice: request.choice,
-          platform: request.platform,
-          start: request.imports,
-          python: request.compiler,
-          mtime: request.mtime,
-          ...(request.over && request.choice.kind === "base" ? { base: request.over.image } : {}),
-        },
-        services,
-      )
-    : new Map<string, OwnerBytecode>();
-  const layers = await composeLayers({ request, gathered, bytecode }, services);
+  const gathered = await gather(request, services, async (installed) => {
+    if (request.compiler === undefined) return new Map();
+    return compileReached(
+      {
+        installed,
+        choice: request.choice,
+        platform: request.platform,
+        start: request.imports,
+        places: request.places,
+        python: request.compiler,
+        mtime: request.mtime,
+        ...(request.over && request.choice.kind === "base" ? { base: request.over.image } : {}),
+      },
+      services,
+    );
+  });
+  const layers = await composeLayers({ request, gathered }, services);
   const sources = new Set(
     request.resolution.distributions.filter((each) => each.kind === "sdist").map((each) => each.name),
   );
@@ -109,7 +116,7 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
       unpacked: facts.segment.unpacked,
     })),
     layers,
-    bytecode: describeBytecode(request, bytecode),
+    bytecode: describeBytecode(request, gathered.bytecode),
     stripped: {
       bytes: gathered.wheels.reduce(
         (sum, { facts }) => sum + facts.strippedBytes,
@@ -129,14 +136,10 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
 interface ComposeInput {
   request: EnvironmentRequest;
   gathered: Gathered;
-  bytecode: Map<string, OwnerBytecode>;
 }
 
 /** Base first, what changes most often last. */
-async function composeLayers(
-  { request, gathered, bytecode }: ComposeInput,
-  services: PlanServices,
-): Promise<EnvironmentLayer[]> {
+async function composeLayers({ request, gathered }: ComposeInput, services: PlanServices): Promise<EnvironmentLayer[]> {
   const { mtime, over } = request;
   const compose = (group: Omit<Parameters<typeof composeGroup>[0], "mtime">) =>
     composeGroup(
@@ -155,7 +158,7 @@ async function composeLayers(
   if (!over) layers.push(compose({ kind: "base", name: "Debian base", ...debianFiles(gathered.baseDebs) }));
   else if (gathered.baseDebs.length > 0)
     layers.push(compose({ kind: "native", name: "Debian packages for the base", ...debianFiles(gathered.baseDebs) }));
-  const { interpreter } = gathered;
+  const { interpreter, bytecode } = gathered;
   const standard = bytecode.get("standard library");
   if (!interpreter && standard && standard.paths.length > 0) {
     layers.push(

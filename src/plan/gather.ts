@@ -1,3 +1,4 @@
+import type { OwnerBytecode } from "../ingest/bytecode.ts";
 import { basePackages } from "../debian/base.ts";
 import type { DebianArchive } from "../debian/archive.ts";
 import { SheafError } from "../errors.ts";
@@ -42,16 +43,22 @@ export interface GatherRequest {
 /** A Debian package of the image, and why it is there. */
 export type ReasonedDeb = IngestedDeb & { reason: string };
 
-/** Every package of an image, fetched and taken apart. */
-export interface Gathered {
+/** The Python side of an image, which is compiled while Debian's side is still being fetched. */
+export interface InstalledPython {
   layout: PythonLayout;
   /** Undefined when Python comes as Debian packages. */
   interpreter?: InterpreterFacts;
+  wheels: IngestedWheel[];
+}
+
+/** Every package of an image, fetched and taken apart. */
+export interface Gathered extends InstalledPython {
+  /** Compiled modules by their owner's name. */
+  bytecode: Map<string, OwnerBytecode>;
   /** Packages of the base and what the interpreter needs. */
   baseDebs: ReasonedDeb[];
   /** What the project needs beyond. */
   nativeDebs: ReasonedDeb[];
-  wheels: IngestedWheel[];
   /** Libraries that no package has, and who wants them. */
   missing: { soname: string; neededBy: string[] }[];
   /** What was decided about files that several distributions write. */
@@ -59,7 +66,11 @@ export interface Gathered {
 }
 
 /** Fetches what the store lacks, and adds Debian packages until every shared library is found. */
-export async function gather(request: GatherRequest, services: PlanServices): Promise<Gathered> {
+export async function gather(
+  request: GatherRequest,
+  services: PlanServices,
+  compile: (installed: InstalledPython) => Promise<Map<string, OwnerBytecode>>,
+): Promise<Gathered> {
   const { archive, platform, choice, mtime, strip, debianPython, over } = request;
   const isBases = choice.kind === "base";
   const plain = (isBases ? over?.image.facts.python?.layout : debianPython?.layout) ?? pythonLayout(choice.minor);
@@ -76,6 +87,10 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
     debianPython || isBases
       ? undefined
       : await ingestHostInterpreter(choice, { key: interpreterKey(choice, { strip }), strip, mtime }, services);
+  const compiledEarly = hasSources
+    ? undefined
+    : wheelsAtWork.then(({ wheels }) => compile({ layout, interpreter, wheels }));
+  compiledEarly?.catch(() => {});
   const links = interpreter?.links ?? [];
   const objects = interpreter?.elf ?? [];
   const wanted = new Map(
@@ -114,6 +129,7 @@ export async function gather(request: GatherRequest, services: PlanServices): Pr
   return {
     layout,
     interpreter,
+    bytecode: await (compiledEarly ?? compile({ layout, interpreter, wheels })),
     baseDebs: base.debs,
     nativeDebs: native.debs,
     wheels,

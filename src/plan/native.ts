@@ -46,20 +46,26 @@ export async function closeNative(
   const reasons = new Map(request.wanted);
   const present = [...(request.base?.files.packages ?? []), ...request.present.map((deb) => deb.package)];
   const unknown = new Set<string>();
+  for (const [name, reason] of namedBefore(request)) if (!reasons.has(name)) reasons.set(name, reason);
   for (;;) {
     const packages = request.archive.resolve([...reasons.keys()].toSorted(), { present });
     const debs = await ingestDebs(packages, options, services);
     const closed = closure(request, debs);
     const open = closed.missing.filter(({ soname }) => !unknown.has(soname));
+    const named = open.map(({ soname }) => packageNamedAfter(soname, request.archive));
+    const guesses = named.filter((name): name is string => name !== undefined && !reasons.has(name));
+    // The archive's lists of files are asked only for what names don't tell: a guess is checked by the next round.
+    const asked = open.filter((_, index) => named[index] === undefined || reasons.has(named[index]));
     const owners =
-      open.length === 0 ? new Map<string, string[]>() : await request.archive.whoHas(open.map(({ soname }) => soname));
+      asked.length === 0 || guesses.length > 0
+        ? undefined
+        : await request.archive.whoHas(asked.map(({ soname }) => soname));
     let added = false;
-    for (const { soname, neededBy } of open) {
-      const owner = owners.get(soname)?.[0];
-      if (owner === undefined || reasons.has(owner)) {
-        unknown.add(soname);
-        continue;
-      }
+    for (const [index, { soname, neededBy }] of open.entries()) {
+      const guess = named[index];
+      const owner = owners ? owners.get(soname)?.[0] : guess;
+      if (owners && (owner === undefined || reasons.has(owner))) unknown.add(soname);
+      if (owner === undefined || reasons.has(owner)) continue;
       reasons.set(owner, `${soname}, needed by ${shortPath(neededBy[0] ?? "")}`);
       added = true;
     }
@@ -70,6 +76,45 @@ export async function closeNative(
       glibcRequired: closed.glibcRequired,
     };
   }
+}
+
+/**
+ * Packages that the objects' own needs name, before anything is unpacked: a round less than finding out afterwards. What
+ * the objects bring themselves, or is present, needs no package.
+ */
+function namedBefore({ objects, present, base, archive, platform }: NativeRequest): Map<string, string> {
+  const standing = [...objects, ...present.flatMap(({ facts }) => facts.elf), ...(base?.files.elf ?? [])];
+  const provided = new Set(
+    standing.flatMap(({ path, facts }) => [facts.soname ?? "", path.slice(path.lastIndexOf("/") + 1)]),
+  );
+  const names = new Map<string, string>();
+  for (const { path, facts } of objects) {
+    if (facts.machine !== machineOf(platform)) continue;
+    for (const soname of facts.needed) {
+      if (provided.has(soname) || /^lib(cuda|nvidia)/.test(soname)) continue;
+      const name = packageNamedAfter(soname, archive);
+      if (name !== undefined && !names.has(name)) names.set(name, `${soname}, needed by ${shortPath(path)}`);
+    }
+  }
+  return names;
+}
+
+/** Packages whose names are older than the policy, of libraries that nearly every image has. */
+const olderNames: Record<string, string | undefined> = { "libz.so.1": "zlib1g" };
+
+/**
+ * The package that Debian's policy (8.1, run-time shared libraries) names after a soname: libssl.so.3 is in libssl3,
+ * libsqlite3.so.0 in libsqlite3-0. Undefined when there is no package of that name.
+ */
+function packageNamedAfter(soname: string, archive: DebianArchive): string | undefined {
+  const older = olderNames[soname];
+  if (older !== undefined && archive.find(older)) return older;
+  const match = /^(lib.+?)\.so\.(\d[\w.]*)$/.exec(soname.toLowerCase().replaceAll("_", "-"));
+  if (!match) return undefined;
+  const [, base = "", version = ""] = match;
+  const name = /\d$/.test(base) ? `${base}-${version}` : `${base}${version}`;
+  // The second is what the change to 64-bit times renamed.
+  return [name, `${name}t64`].find((each) => archive.find(each) !== undefined);
 }
 
 function closure(

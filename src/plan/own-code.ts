@@ -40,7 +40,12 @@ export function ownImports(code: OwnCode, { start, importRoots, python }: StartR
   for (const file of closure.reached) {
     const root = importRoots.find((each) => each === "" || file.startsWith(`${each}/`)) ?? "";
     const module = moduleName(file, root);
-    for (const name of importedNames(code.sources.get(file) ?? "", module.name, module.package)) names.add(name);
+    for (const name of importedNames(code.sources.get(file) ?? "", {
+      module: module.name,
+      isPackage: module.package,
+      places: "all",
+    }))
+      names.add(name);
   }
   return { reached: closure.reached, names: [...names].toSorted(byCodeUnit) };
 }

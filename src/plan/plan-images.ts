@@ -176,6 +176,7 @@ class Planner {
         keepFilesOf: config["keep-files-of"] ?? [],
         mtime: created,
         user,
+        places: intent.role === "api" ? "load" : "all",
         imports: [...new Set([...own.names, facts.program])].toSorted(),
         compiler,
         layerBudget: config["layer-budget"] ?? 60,

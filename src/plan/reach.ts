@@ -2,7 +2,7 @@ import { reachModules } from "../bytecode/reach.ts";
 import { alwaysReached } from "../bytecode/stdlib.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import { compileModules, type OwnerBytecode } from "../ingest/bytecode.ts";
-import { ImportNames } from "../ingest/imports.ts";
+import { ImportNames, type ImportPlaces } from "../ingest/imports.ts";
 import {
   baseLibraryOwner,
   type FoundModule,
@@ -13,17 +13,19 @@ import {
 } from "../ingest/python-modules.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import type { Platform } from "../platform.ts";
-import type { Gathered } from "./gather.ts";
+import type { InstalledPython } from "./gather.ts";
 import type { PlanServices } from "./services.ts";
 
 export interface ReachRequest {
-  gathered: Gathered;
+  installed: InstalledPython;
   choice: InterpreterChoice;
   platform: Platform;
   /** Dotted names that the project's code and its start command name. */
   start: string[];
   /** The image below, when its own interpreter is used. */
   base?: BaseImage;
+  /** Whose imports are followed in distributions: the project's own are followed everywhere. */
+  places: ImportPlaces;
   /** Interpreter of this machine with the image's minor. */
   python: string;
   mtime: number;
@@ -37,19 +39,19 @@ export async function compileReached(
   request: ReachRequest,
   services: PlanServices,
 ): Promise<Map<string, OwnerBytecode>> {
-  const { gathered, choice } = request;
+  const { installed, choice } = request;
   const owners: ModuleOwner[] = [];
-  if (gathered.interpreter && choice.prefix !== undefined) {
-    owners.push(standardLibraryOwner(gathered.interpreter, choice.prefix, services.store));
+  if (installed.interpreter && choice.prefix !== undefined) {
+    owners.push(standardLibraryOwner(installed.interpreter, choice.prefix, services.store));
   }
-  if (request.base) owners.push(baseLibraryOwner(request.base, gathered.layout, services.store));
-  for (const wheel of gathered.wheels) owners.push(wheelOwner(wheel, gathered.layout, services.store));
+  if (request.base) owners.push(baseLibraryOwner(request.base, installed.layout, services.store));
+  for (const wheel of installed.wheels) owners.push(wheelOwner(wheel, installed.layout, services.store));
   const wanted = reach(
     indexModules(owners),
     [...alwaysReached(request.platform), ...request.start],
-    new ImportNames(services.store),
+    new ImportNames(services.store, request.places),
   );
-  const { cacheTag } = gathered.layout;
+  const { cacheTag } = installed.layout;
   const compiled = await compileModules(
     { wanted, python: request.python, minor: choice.minor, cacheTag, mtime: request.mtime },
     services,

@@ -102,7 +102,7 @@ print(json.dumps(sorted({m.__file__ for m in list(sys.modules.values()) if getat
       },
       imports: (file) => {
         const { module, isPackage } = nameOf.get(file)!;
-        return { modules: importedNames(fs.readFileSync(file, "utf8"), module, isPackage) };
+        return { modules: importedNames(fs.readFileSync(file, "utf8"), { module, isPackage, places: "all" }) };
       },
     });
     // What .pth files in site-packages load is the packages' affair.
