@@ -28,7 +28,24 @@ await bundle.write({
 });
 await bundle.close();
 fs.chmodSync(path.join(dist, "cli.js"), 0o755);
+fs.writeFileSync(path.join(dist, "THIRD-PARTY-LICENSES"), licences());
 runTool("tsc", ["-p", "tsconfig.types.json"]);
+
+/** The licences of the packages that are bundled, which ask to travel with them. */
+function licences() {
+  const bundled = ["@renovatebot/pep440", "commander", "fzstd", "smol-toml", "undici", "xz-decompress", "yaml", "zod"];
+  return bundled
+    .map((name) => {
+      const folder = path.join(root, "node_modules", name);
+      const { version, license, author } = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"));
+      const file = fs.readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+      const text = file
+        ? fs.readFileSync(path.join(folder, file), "utf8").trim()
+        : `${license}, by ${author?.name ?? author}`;
+      return `${name} ${version}\n\n${text}\n`;
+    })
+    .join(`\n${"-".repeat(80)}\n\n`);
+}
 
 function newest(names) {
   return Math.max(...names.flatMap((name) => files(path.join(root, name))).map((file) => fs.statSync(file).mtimeMs));
