@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import * as fs from "node:fs";
-import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
@@ -17,6 +15,7 @@ import { dockerEngine, output, requireOrSkip, tool } from "../lab/lab.ts";
 import { namespacesWork } from "../engine/namespaces-available.ts";
 import { answerOf } from "./engine-suite.ts";
 import { buildJson, builtExample, type BuiltJson, copyExample, exampleTag } from "./example.ts";
+import { freePort, withPort8000 } from "./ports.ts";
 import { sharedStore, sheaf } from "./sheaf.ts";
 
 const docker = dockerEngine();
@@ -45,15 +44,6 @@ afterAll(async () => {
   }
   fs.rmSync(folder, { recursive: true, force: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** The example with a library from Debian that python:3.12-slim does not have. */
 function exampleWithLibrary(): string {
@@ -149,8 +139,8 @@ describe.skipIf(!hasSlim)(
 describe.skipIf(!requireOrSkip("namespaces", namespacesWork()))(
   "images on other bases, run without an engine (skipped where the kernel refuses namespaces)",
   () => {
-    const run = async (name: string) =>
-      sheaf(["run", name, "--engine", "none", "--wait", "-p", `${await freePort()}:8000`]);
+    const run = (name: string) =>
+      withPort8000(async () => sheaf(["run", name, "--engine", "none", "--wait", "-p", `${await freePort()}:8000`]));
 
     it("stand on a base without Python, which is laid over it", { timeout: 300_000 }, async () => {
       await builtExample();

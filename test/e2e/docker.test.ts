@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest";
 import { dockerEngine, output, requireOrSkip } from "../lab/lab.ts";
 import { answerOf, testEngineEndToEnd } from "./engine-suite.ts";
 import { builtExample } from "./example.ts";
-import { isTaken } from "./ports.ts";
+import { isTaken, withPort8000 } from "./ports.ts";
 import { repository, sharedStore, temporaryFolder } from "./sheaf.ts";
 
 const docker = dockerEngine();
@@ -23,7 +23,7 @@ describe.skipIf(!available)("the example in Docker (skipped without an engine)",
 
   it.skipIf(commands.length === 0)(
     "answers the literal commands of the README's Docker section (skipped while it has none)",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async ({ skip }) => {
       await builtExample();
       if (process.env["SHEAF_REQUIRE_ENGINES"] !== "1" && (await isTaken(8000)))
@@ -35,12 +35,14 @@ describe.skipIf(!available)("the example in Docker (skipped without an engine)",
       const env = { ...process.env, PATH: `${bin}:${process.env["PATH"]}`, SHEAF_CACHE_DIR: sharedStore };
       const answers = new Map<string, string>();
       try {
-        for (const command of commands) {
-          const url = /^curl .*?(http\S+)/.exec(command)?.[1];
-          if (url) await answerOf(url);
-          const { stdout } = await run("sh", ["-c", command], { cwd: repository, env, timeout: 100_000 });
-          answers.set(command, stdout.trim());
-        }
+        await withPort8000(async () => {
+          for (const command of commands) {
+            const url = /^curl .*?(http\S+)/.exec(command)?.[1];
+            if (url) await answerOf(url);
+            const { stdout } = await run("sh", ["-c", command], { cwd: repository, env, timeout: 100_000 });
+            answers.set(command, stdout.trim());
+          }
+        });
       } finally {
         for (const name of commands.flatMap((command) => /--name (\S+)/.exec(command)?.[1] ?? []))
           await output(client, ["rm", "-f", name]).catch(() => undefined);

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { answerOf } from "./engine-suite.ts";
 import { namespacesWork } from "../engine/namespaces-available.ts";
 import { builtExample, exampleTag } from "./example.ts";
-import { freePort, isTaken } from "./ports.ts";
+import { freePort, isTaken, withPort8000 } from "./ports.ts";
 import { sheaf, startSheaf } from "./sheaf.ts";
 
 describe.skipIf(!namespacesWork())("sheaf run without an engine (skipped where namespaces are refused)", () => {
@@ -29,10 +29,12 @@ describe.skipIf(!namespacesWork())("sheaf run without an engine (skipped where n
     expect(outcome).toMatchObject({ code: 7, stdout: "appuser\n" });
   });
 
-  it("waits until the image is healthy", { timeout: 120_000 }, async ({ skip }) => {
-    if (await isTaken(8000)) skip("port 8000, which the image listens on, is taken on this machine");
-    const outcome = await sheaf(["run", exampleTag, "--wait"]);
-    expect(outcome.code, outcome.stderr).toBe(0);
-    expect(outcome.stderr).toContain("healthy");
+  it("waits until the image is healthy", { timeout: 300_000 }, async ({ skip }) => {
+    await withPort8000(async () => {
+      if (await isTaken(8000)) skip("port 8000, which the image listens on, is taken on this machine");
+      const outcome = await sheaf(["run", exampleTag, "--wait"]);
+      expect(outcome.code, `${outcome.stdout}${outcome.stderr}`).toBe(0);
+      expect(outcome.stderr).toContain("healthy");
+    });
   });
 });
