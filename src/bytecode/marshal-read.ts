@@ -1,5 +1,5 @@
 import { MarshalGraph } from "./marshal-graph.ts";
-import { mark, plainType, types } from "./marshal-types.ts";
+import { isSingleton, mark, plainType, types } from "./marshal-types.ts";
 
 const deepest = 2000;
 
@@ -66,14 +66,8 @@ class Reader {
   }
 
   #skipAtom(type: number): void {
+    if (isSingleton(type)) return;
     switch (type) {
-      case types.null:
-      case types.none:
-      case types.false:
-      case types.true:
-      case types.stopIteration:
-      case types.ellipsis:
-        return;
       case types.int:
         return this.#skip(4);
       case types.float:

@@ -74,7 +74,10 @@ function reach(modules: Map<string, FoundModule>, start: string[], names: Import
   const wanted = new Map<ModuleOwner, string[]>();
   for (const path of paths) {
     const owner = byPath.get(path)?.found.owner;
-    if (owner && !owner.compiled?.has(path)) wanted.set(owner, [...(wanted.get(owner) ?? []), path]);
+    if (!owner || owner.compiled?.has(path)) continue;
+    const standing = wanted.get(owner);
+    if (standing) standing.push(path);
+    else wanted.set(owner, [path]);
   }
   return wanted;
 }
