@@ -1,9 +1,10 @@
+import { didYouMean } from "../did-you-mean.ts";
 import { SheafError } from "../errors.ts";
 import { layerFromRecord } from "../oci/compose-layer.ts";
 import { type Image, platformOf } from "../oci/image.ts";
 import type { ImageConfig, Manifest } from "../oci/types.ts";
 import type { ImagePlan } from "../plan/image-plan.ts";
-import { platformName } from "../platform.ts";
+import { hostPlatform, platformName } from "../platform.ts";
 import type { Digest, Store } from "../store/store.ts";
 import type { BuiltImage, BuiltLayer } from "./assemble.ts";
 import { byCodeUnit } from "../order.ts";
@@ -95,13 +96,13 @@ export function usedBlobs(store: Store): Set<Digest> {
 }
 
 /**
- * Opens an image by its tag; `:latest` may be left out.
+ * Opens an image by its tag, where `:latest` may be left out, or by its digest or that of its config, which may be cut short:
+ * `sha256:5f0c1a2b3c4d`. This machine's platform comes first where a tag has several and none is asked for.
  * @throws SheafError SHEAF_NO_IMAGE when the store has none, SHEAF_DAMAGED when parts of it are gone
  */
 export function openStoredImage(store: Store, reference: string, platform?: string): OpenedImage {
-  const wanted = withTag(reference);
   const all = store.listRecords<StoredImage>(kind);
-  const found = all.find((each) => each.reference === wanted && (platform === undefined || each.platform === platform));
+  const found = findStored(all, reference, platform);
   if (!found) throw unknownImage(reference, all);
   const manifestBytes = store.readBlob(found.manifest);
   const configBytes = store.readBlob(found.config);
@@ -117,6 +118,26 @@ export function openStoredImage(store: Store, reference: string, platform?: stri
     platform: platformOf(config),
   };
   return { reference: found.reference, builtAt: found.builtAt, image, layers: found.layers, plan: found.plan };
+}
+
+function findStored(all: StoredImage[], reference: string, platform: string | undefined): StoredImage | undefined {
+  const digest = /(?:^|@)(sha256:[0-9a-f]{6,64})$/.exec(reference)?.[1];
+  const wanted = withTag(reference);
+  const named = all.filter((each) =>
+    digest === undefined ? each.reference === wanted : each.digest.startsWith(digest) || each.config.startsWith(digest),
+  );
+  if (digest !== undefined && new Set(named.map((each) => each.digest)).size > 1) throw ambiguous(digest, named);
+  const host = hostPlatform();
+  const preferred = platform ?? (host && platformName(host));
+  const fitting = named.find((each) => each.platform === preferred);
+  return fitting ?? (platform === undefined ? named[0] : undefined);
+}
+
+function ambiguous(digest: string, named: StoredImage[]): SheafError {
+  return new SheafError("SHEAF_NO_IMAGE", `several images of the store have a digest that begins with ${digest}`, {
+    details: [["images", named.map((each) => `${each.reference} ${each.digest}`).join(", ")]],
+    hint: "give more of its digits",
+  });
 }
 
 export function withTag(reference: string): string {
@@ -140,9 +161,16 @@ function keyOf(reference: string, platform: string): string {
 }
 
 function unknownImage(reference: string, all: StoredImage[]): SheafError {
+  const near = didYouMean(
+    withTag(reference),
+    all.map((each) => each.reference),
+  );
   return new SheafError("SHEAF_NO_IMAGE", `the store has no image ${withTag(reference)}`, {
     details: all.length > 0 ? [["it has", all.map((each) => each.reference).join(", ")]] : [],
-    hint: all.length > 0 ? "sheaf images lists them" : "sheaf build makes one",
+    hint: [
+      ...(near === undefined ? [] : [`did you mean ${near}?`]),
+      all.length > 0 ? "sheaf images lists them" : "sheaf build makes one",
+    ],
   });
 }
 

@@ -20,6 +20,11 @@ export interface Engine {
   load(image: Image, tag: string, emit: Emit): Promise<LoadResult>;
   /** Takes a tag away, and the image with it when no other is left. A missing one is no error. */
   removeImage(tag: string): Promise<void>;
+  /**
+   * Writes an image that the engine has into a new file: an archive as `docker save` or `podman save` make it.
+   * @throws SheafError SHEAF_ENGINE, SHEAF_DISK_FULL
+   */
+  save(tag: string, file: string, signal?: AbortSignal): Promise<void>;
   /** @throws SheafError SHEAF_ENGINE, SHEAF_PORT */
   run(options: ContainerOptions): Promise<RunningContainer>;
 }

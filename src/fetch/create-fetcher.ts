@@ -1,5 +1,4 @@
 import * as fs from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 
@@ -8,10 +7,10 @@ import { type Emit, silent } from "../events.ts";
 import type { Digest, Store } from "../store/store.ts";
 import { createLimit } from "./limit.ts";
 import type { Answer, DownloadRequest, Fetcher, FetcherOptions, GetOptions } from "./fetcher.ts";
+import { isPassingStatus, PassingFailure, truncated, withRetries } from "./retry.ts";
+import { showUrl } from "./show-url.ts";
 import { httpRequest, type HttpResponse, type HttpTransport, openTransport } from "./transport.ts";
 
-const attempts = 4;
-const pauses = [300, 1000, 3000];
 const defaultMaxBytes = 64 * 1024 * 1024;
 /** A progress event for every so many bytes: enough for a smooth bar, few enough to cost nothing. */
 const progressStep = 256 * 1024;
@@ -41,7 +40,7 @@ class HttpFetcher implements Fetcher {
     if (url.startsWith("file:")) return readFileUrl(url);
     this.#refuseOffline(url, label);
     const limit = options.maxBytes ?? defaultMaxBytes;
-    return this.#retry(url, label, async () => {
+    return withRetries({ url, label, emit: this.#emit }, async () => {
       const response = await this.#request(url, options.headers);
       const chunks: Uint8Array[] = [];
       let received = 0;
@@ -75,7 +74,7 @@ class HttpFetcher implements Fetcher {
     this.#emit({ type: "download-start", id: digest, label, total: request.size });
     if (url.startsWith("file:")) return this.#copyFile(request, digest);
     this.#refuseOffline(url, label);
-    return this.#retry(url, label, async () => {
+    return withRetries({ url, label, emit: this.#emit }, async () => {
       const response = await this.#request(url);
       if (response.status !== 200) {
         response.body.resume();
@@ -100,7 +99,7 @@ class HttpFetcher implements Fetcher {
         told = received;
         this.#emit({ type: "download-progress", id: digest, received });
       }
-      if (request.size !== undefined && received < request.size) throw new Truncated(received, request.size);
+      if (request.size !== undefined && received < request.size) throw truncated(received, request.size);
       writer.commit(digest);
       return received;
     } catch (error) {
@@ -120,25 +119,9 @@ class HttpFetcher implements Fetcher {
   async #request(url: string, headers: Record<string, string> = {}): Promise<HttpResponse> {
     this.#transport ??= openTransport();
     const response = await httpRequest(await this.#transport, url, headers);
-    if (response.status < 500 && response.status !== 408 && response.status !== 425 && response.status !== 429)
-      return response;
+    if (!isPassingStatus(response.status)) return response;
     response.body.resume();
-    throw new Passing(`the server answered ${response.status}`);
-  }
-
-  async #retry<T>(url: string, label: string, action: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await action();
-      } catch (error) {
-        if (error instanceof SheafError) throw error;
-        const last = attempt === attempts || !canPass(error);
-        if (last && (canPass(error) || isCertificateError(error))) throw unreachable(error, { label, url, attempt });
-        if (last) throw error;
-        this.#emit({ type: "retry", id: url, label, attempt, reason: reasonOf(error) });
-        await sleep(pauses[attempt - 1]);
-      }
-    }
+    throw new PassingFailure(`the server answered ${response.status}`);
   }
 
   #refuseOffline(url: string, label: string): void {
@@ -155,67 +138,6 @@ function decode(body: Uint8Array, headers: Answer["headers"], limit: number): Ui
   return headers["content-encoding"] === "gzip" && headers["content-type"]?.includes("gzip") !== true
     ? gunzipSync(body, { maxOutputLength: limit })
     : body;
-}
-
-/** A failure that a second try may not have. */
-class Passing extends Error {}
-
-class Truncated extends Passing {
-  constructor(received: number, expected: number) {
-    super(`the connection ended after ${received} of ${expected} bytes`);
-  }
-}
-
-function canPass(error: unknown): boolean {
-  if (error instanceof Passing) return true;
-  const code = causeCode(error);
-  return code === undefined ? false : code.startsWith("UND_ERR") || networkCodes.has(code);
-}
-
-const networkCodes = new Set([
-  "ECONNRESET",
-  "ECONNREFUSED",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "ENETUNREACH",
-  "EHOSTUNREACH",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-]);
-
-function causeCode(error: unknown): string | undefined {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    if ("code" in each && typeof each.code === "string") return each.code;
-  }
-  return undefined;
-}
-
-function reasonOf(error: unknown): string {
-  const code = causeCode(error);
-  const message = error instanceof Error ? error.message || error.name : String(error);
-  return code && !message.includes(code) ? `${message} (${code})` : message;
-}
-
-function isCertificateError(error: unknown): boolean {
-  return /CERT|SIGNED|SIGNATURE|ISSUER/.test(causeCode(error) ?? "");
-}
-
-function unreachable(
-  cause: unknown,
-  { label, url, attempt }: { label: string; url: string; attempt: number },
-): SheafError {
-  const times = attempt === 1 ? "" : `, tried ${attempt} times`;
-  return new SheafError("SHEAF_FETCH", `${label} could not be fetched${times}`, {
-    details: [
-      ["from", showUrl(url)],
-      ["reason", reasonOf(cause)],
-    ],
-    hint: isCertificateError(cause)
-      ? "if a proxy signs this network's traffic, name its certificate in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS"
-      : ["check the network and HTTPS_PROXY", "or use --offline when everything is in the cache"],
-    cause,
-  });
 }
 
 function refused(label: string, url: string, status: number): SheafError {
@@ -255,14 +177,4 @@ function readFileUrl(url: string): Answer {
   const file = fileURLToPath(url);
   if (!fs.existsSync(file)) return { status: 404, url, headers: {}, body: new Uint8Array() };
   return { status: 200, url, headers: {}, body: fs.readFileSync(file) };
-}
-
-/** A URL as it may be shown: without user, password and query. */
-export function showUrl(url: string): string {
-  try {
-    const parsed = new URL(url);
-    return `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
-  } catch {
-    return url.replace(/\/\/[^/@]*@/, "//");
-  }
 }

@@ -21,14 +21,25 @@ export interface HttpResponse {
   body: Readable;
 }
 
+export interface TransportOptions {
+  /** Certificates (PEM) to trust besides those of this machine. */
+  authorities?: string;
+  /** Hosts that are asked directly, instead of those of NO_PROXY. */
+  noProxy?: string;
+}
+
 /** Opens the HTTP stack with this machine's proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and certificates. */
-export async function openTransport(environment: NodeJS.ProcessEnv = process.env): Promise<HttpTransport> {
+export async function openTransport(
+  environment: NodeJS.ProcessEnv = process.env,
+  { authorities, noProxy }: TransportOptions = {},
+): Promise<HttpTransport> {
   const undici = await import("undici");
-  const ca = extraCertificates(environment);
+  const ca = [extraCertificates(environment), authorities].filter((each) => each !== undefined).join("\n");
   // One context for all connections: to parse some three hundred certificates takes 40 ms, each time.
   const tlsOptions =
-    ca === undefined ? undefined : { secureContext: tls.createSecureContext({ ca: [...tls.rootCertificates, ca] }) };
+    ca === "" ? undefined : { secureContext: tls.createSecureContext({ ca: [...tls.rootCertificates, ca] }) };
   const agent = new undici.EnvHttpProxyAgent({
+    ...(noProxy === undefined ? {} : { noProxy }),
     connections: 16,
     headersTimeout: 30_000,
     bodyTimeout: 60_000,
@@ -60,7 +71,7 @@ export async function httpRequest(
       return {
         status: response.statusCode,
         url: current.href,
-        headers: flatten(response.headers),
+        headers: flattenHeaders(response.headers),
         body: response.body,
       };
     }
@@ -88,7 +99,10 @@ function basic(credentials: string): string {
   return `Basic ${Buffer.from(credentials).toString("base64")}`;
 }
 
-function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string | undefined> {
+/** Several values of one header as one, as RFC 9110 (5.3) has it. */
+export function flattenHeaders(
+  headers: Record<string, string | string[] | undefined>,
+): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]),
   );

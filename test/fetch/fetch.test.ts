@@ -9,7 +9,8 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 import type { SheafEvent } from "../../src/events.ts";
-import { createFetcher, showUrl } from "../../src/fetch/create-fetcher.ts";
+import { createFetcher } from "../../src/fetch/create-fetcher.ts";
+import { showUrl } from "../../src/fetch/show-url.ts";
 import type { Fetcher } from "../../src/fetch/fetcher.ts";
 import { netrcCredentials, parseNetrc } from "../../src/fetch/netrc.ts";
 import { httpRequest } from "../../src/fetch/transport.ts";

@@ -4,6 +4,7 @@ import { DockerApi } from "./api.ts";
 import { describeEndpoint, type Endpoint } from "./endpoint.ts";
 import { loadIntoDocker } from "./load.ts";
 import { runInDocker } from "./run.ts";
+import { saveFromDocker } from "./save.ts";
 
 /** The engine behind an endpoint, undefined when nothing there answers as Docker. */
 export async function connectDocker(endpoint: Endpoint): Promise<Engine | undefined> {
@@ -53,6 +54,7 @@ function dockerEngine(api: DockerApi, version: string): Engine {
     removeImage: async (tag) => {
       await api.json({ method: "DELETE", path: `/images/${encodeURI(tag)}`, accept: [404] });
     },
+    save: (tag, file, signal) => saveFromDocker(api, { tag, file, signal }),
     run: (options) => runInDocker(api, options),
   };
 }

@@ -16,6 +16,8 @@ export interface CommandOptions {
   /** Writes to the command's standard input. */
   send?: (stream: Writable) => Promise<void>;
   timeoutMs?: number;
+  /** Ends the command. */
+  signal?: AbortSignal;
 }
 
 /** Runs podman to its end, whatever the end; the code is 124 when the time was up. */
@@ -27,6 +29,7 @@ export async function tryPodman(
   const child = spawn(podman.program, args, {
     env: podman.environment,
     stdio: [options.send ? "pipe" : "ignore", "pipe", "pipe"],
+    signal: options.signal,
   });
   let timedOut = false;
   const timer =

@@ -3,6 +3,7 @@ import { findProgram } from "../../host/programs.ts";
 import { podman, tryPodman, type PodmanCommand } from "./command.ts";
 import { loadIntoPodman } from "./load.ts";
 import { runInPodman } from "./run.ts";
+import { saveFromPodman } from "./save.ts";
 
 /** Podman by its command, undefined where there is none that works. */
 export async function connectPodman(environment: NodeJS.ProcessEnv): Promise<Engine | undefined> {
@@ -37,6 +38,7 @@ function podmanEngine(command: PodmanCommand, version: string): Engine {
     removeImage: async (tag) => {
       if ((await imageId(tag)) !== undefined) await podman(command, ["rmi", "--force", tag]);
     },
+    save: (tag, file, signal) => saveFromPodman(command, { tag, file, signal }),
     run: (options) => runInPodman(command, options),
   };
 }

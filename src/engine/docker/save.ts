@@ -1,0 +1,18 @@
+import * as fs from "node:fs";
+import { pipeline } from "node:stream/promises";
+
+import { diskError } from "../../store/store.ts";
+import type { DockerApi } from "./api.ts";
+
+/** Streams an image into a file, as `docker save` does (Engine API, "ImageGet"): a Docker archive, whose layers aren't compressed. */
+export async function saveFromDocker(
+  api: DockerApi,
+  { tag, file, signal }: { tag: string; file: string; signal?: AbortSignal },
+): Promise<void> {
+  const response = await api.open({ method: "GET", path: `/images/${encodeURI(tag)}/get`, signal });
+  try {
+    await pipeline(response, fs.createWriteStream(file, { flags: "wx", highWaterMark: 2 ** 20 }), { signal });
+  } catch (error) {
+    throw diskError(error, file);
+  }
+}
