@@ -1,0 +1,21 @@
+# Builds a Go program into .tools/bin. Sourced.
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.tools
+
+# go_tool NAME PACKAGE VERSION: static; nothing is done when it is there.
+# `go install PACKAGE@VERSION` refuses modules whose go.mod excludes or replaces others, as BuildKit's and buildx's do;
+# as a requirement of a module of ours, they are built.
+go_tool() {
+  local name=$1 package=$2 version=$3 module
+  if [ -x "$tools/bin/$name" ]; then return; fi
+  module=$(mktemp -d)
+  mkdir -p "$tools/bin"
+  (
+    cd "$module"
+    export PATH=$PATH:/usr/local/go/bin GOFLAGS=-buildvcs=false CGO_ENABLED=0
+    go mod init tool
+    go get "$package@$version"
+    go build -trimpath -ldflags '-s -w' -o "$tools/bin/$name" "$package"
+  )
+  rm -rf "$module"
+}
