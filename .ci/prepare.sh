@@ -63,7 +63,7 @@ install_oracles() {
   go_tool docker-compose github.com/docker/compose/v5/cmd v5.6.0
   # A DOCKER_CONFIG with which any client has them as plugins.
   mkdir -p "$tools/docker-config/cli-plugins"
-  ln -sf ../../../bin/docker-buildx ../../../bin/docker-compose "$tools/docker-config/cli-plugins/"
+  ln -sf ../../bin/docker-buildx ../../bin/docker-compose "$tools/docker-config/cli-plugins/"
   go_module_file schemas/compose-spec.json github.com/compose-spec/compose-go/v2 v2.16.2 schema/compose-spec.json
   if [ ! -x "$tools/bin/kubernetes-validate" ]; then
     python3 -m venv "$tools/python"
