@@ -1,0 +1,106 @@
+import { SheafError } from "../errors.ts";
+import type { Image } from "../oci/image.ts";
+import { applyBaseline, type Baseline } from "./baseline.ts";
+import { type CheckAbout, groupOf, groups, type RunningContext } from "./check.ts";
+import type { Contract } from "./contract.ts";
+import { customChecks } from "./custom-checks.ts";
+import type { DockerfileFacts } from "./dockerfile-facts.ts";
+import type { ImageFacts } from "./facts/image-facts.ts";
+import { type Finding, notApplicable, notRun, undecided } from "./finding.ts";
+import { staticChecks } from "./registry.ts";
+import { runningChecks } from "./running/registry.ts";
+import { type CheckResult, type ImageVerdict, overallVerdict } from "./verdict.ts";
+
+export interface VerifyOptions {
+  /** As the person named the image. */
+  name: string;
+  image: Image;
+  facts: ImageFacts;
+  contract: Contract;
+  dockerfile?: DockerfileFacts;
+  /** Why nothing is run, or undefined when the image is. */
+  notRunning?: string;
+  baseline?: Baseline;
+  signal: AbortSignal;
+  /** Called as each check ends. */
+  onResult?: (result: CheckResult) => void;
+}
+
+export interface Verification {
+  verdict: ImageVerdict;
+  /** For reports that show the image's bytes. */
+  facts: ImageFacts;
+  /** What checks threw that no person can mend. */
+  bugs: Error[];
+}
+
+/** Holds an image to its contract: every check of it once, in the order of the groups. */
+export async function verifyImage(options: VerifyOptions): Promise<Verification> {
+  const { name, image, facts, contract, dockerfile, notRunning, baseline, signal, onResult } = options;
+  const start = performance.now();
+  const context: RunningContext = { name, image, facts, contract, signal, ...(dockerfile ? { dockerfile } : {}) };
+  const bugs: Error[] = [];
+  const results: CheckResult[] = [];
+  const add = async (about: CheckAbout, run: () => Finding | Promise<Finding>): Promise<void> => {
+    signal.throwIfAborted();
+    const result = await runCheck(about, reasonToSkip(contract, about.id), { run, bugs });
+    results.push(result);
+    onResult?.(result);
+  };
+  for (const check of staticChecks) await add(check, () => check.run(context));
+  const custom = customChecks(contract);
+  for (const check of custom.static) await add(check, () => check.run(context));
+  for (const check of [...runningChecks, ...custom.running]) {
+    await add(check, () => (notRunning === undefined ? check.run(context) : notRun(notRunning)));
+  }
+  const ordered = groups.flatMap((group) => results.filter((result) => result.group === group));
+  const { checks, stale } = applyBaseline(ordered, baseline);
+  return {
+    verdict: {
+      image: name,
+      digest: image.digest,
+      platform: `${image.platform.os}/${image.platform.architecture}`,
+      verdict: overallVerdict(checks),
+      checks,
+      staleBaseline: stale,
+      seconds: secondsSince(start),
+    },
+    facts,
+    bugs,
+  };
+}
+
+interface CheckRun {
+  run: () => Finding | Promise<Finding>;
+  bugs: Error[];
+}
+
+async function runCheck(about: CheckAbout, skipped: string | undefined, { run, bugs }: CheckRun): Promise<CheckResult> {
+  const start = performance.now();
+  const { id, title } = about;
+  let finding: Finding;
+  try {
+    finding = skipped === undefined ? await run() : notApplicable(skipped);
+  } catch (error) {
+    if (error instanceof SheafError) {
+      finding = undecided(error.message, {
+        evidence: error.details.map(([label, value]) => `${label}: ${value}`),
+        ...(error.hints.length > 0 ? { hint: error.hints.join("; ") } : {}),
+      });
+    } else if (error instanceof Error && error.name !== "AbortError") {
+      bugs.push(error);
+      finding = undecided(`the check itself failed: ${error.message}`, { hint: "this is a bug in Sheaf: report it" });
+    } else throw error;
+  }
+  return { id, title, group: groupOf(id), ...finding, seconds: secondsSince(start) };
+}
+
+/** The contract's own reason to leave a check out, by its id or its group. */
+function reasonToSkip({ skip }: Contract, id: string): string | undefined {
+  const reason = skip[id] ?? skip[`${groupOf(id)}.*`];
+  return reason === undefined ? undefined : `left out by the contract: ${reason}`;
+}
+
+function secondsSince(start: number): number {
+  return Math.round(performance.now() - start) / 1000;
+}
