@@ -2,9 +2,7 @@ import { SheafError } from "../errors.ts";
 import type { RuntimeConfig } from "../oci/types.ts";
 import { parseSize } from "../project/config/parse-size.ts";
 import type { ContractSettings, ImageSettings, SheafConfig } from "../project/config/schema.ts";
-import { roleOfImage } from "./role.ts";
-
-export type Role = NonNullable<ContractSettings["role"]>;
+import { type Role, roleOfImage } from "./role.ts";
 
 export interface HealthPromise {
   /** Seconds. Undefined figures are free, within reason. */

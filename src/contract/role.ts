@@ -1,6 +1,8 @@
 import type { RuntimeConfig } from "../oci/types.ts";
 import { roleOf } from "../project/evidence/command.ts";
-import type { Role } from "./contract.ts";
+import type { ContractSettings } from "../project/config/schema.ts";
+
+export type Role = NonNullable<ContractSettings["role"]>;
 
 /** The words that a container of the image starts with. */
 export function startWords({ Entrypoint, Cmd }: RuntimeConfig): string[] {
