@@ -38,7 +38,7 @@ export async function composeAppLayer(request: AppLayerRequest, store: Store): P
     plan.user.value,
     plan.project,
     request.reached,
-    plan.python.layout,
+    plan.python?.layout ?? null,
     plan.options,
     request.compiler !== undefined,
   ]);
@@ -76,7 +76,8 @@ interface AppSegment {
 }
 
 async function writeSegment({ plan, root, reached, compiler }: AppLayerRequest, store: Store): Promise<AppSegment> {
-  const bytecode = compiler ? await compileOwn({ plan, root, reached, compiler }, store) : [];
+  const { python } = plan;
+  const bytecode = compiler && python ? await compileOwn({ python, plan, root, reached, compiler }, store) : [];
   const entries = [...plan.files.map((file) => entryOf(file, root)), ...bytecode, ...projectMetadata(plan)].toSorted(
     byPath,
   );
@@ -95,6 +96,8 @@ async function writeSegment({ plan, root, reached, compiler }: AppLayerRequest, 
 function entryOf(file: PlannedFile, root: string): Entry {
   const common = { path: file.path, mode: file.mode, uid: 0, gid: 0 };
   if (file.symlink !== undefined) return { ...common, type: "symlink", target: file.symlink };
+  if (file.text !== undefined)
+    return { ...common, type: "file", content: { kind: "bytes", bytes: Buffer.from(file.text) } };
   return {
     ...common,
     type: "file",
@@ -102,12 +105,14 @@ function entryOf(file: PlannedFile, root: string): Entry {
   };
 }
 
+type CompileRequest = AppLayerRequest & { compiler: string; python: NonNullable<ImagePlan["python"]> };
+
 /** Compiles modules of the project; each is kept by its source, so that a change compiles one. */
 async function compileOwn(
-  { plan, root, reached, compiler }: AppLayerRequest & { compiler: string },
+  { python, plan, root, reached, compiler }: CompileRequest,
   store: Store,
 ): Promise<FileEntry[]> {
-  const { layout, version } = plan.python;
+  const { layout, version } = python;
   const minor = version.split(".").slice(0, 2).join(".");
   const byPath = new Map(plan.files.map((file) => [file.path, file]));
   const modules = reached.flatMap((target) => {

@@ -6,11 +6,11 @@ import { normalizeName } from "../wheel/filename.ts";
 
 /**
  * A dist-info folder for the project itself, as an installation would leave, so that `importlib.metadata` and scanners know
- * it (core metadata, and recording installed projects). Nothing when the project has no version.
+ * it (core metadata, and recording installed projects). Nothing when the project has no version, or the image no Python.
  */
 export function projectMetadata(plan: ImagePlan): FileEntry[] {
   const { name, version } = plan.project;
-  if (version === undefined) return [];
+  if (version === undefined || !plan.python) return [];
   const folder = `${plan.python.layout.purelib}/${normalizeName(name).replaceAll("-", "_")}-${version}.dist-info`;
   const files = new Map([
     ["INSTALLER", "sheaf\n"],

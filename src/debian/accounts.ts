@@ -32,7 +32,8 @@ const fewest = {
 
 /**
  * The tables of users and groups: those that the distribution begins with, system users and groups that packages ask for, with
- * ids from 100 on in the packages' order (Debian policy 9.2.2), and the image's own user. Passwords are locked.
+ * ids from 100 on in the packages' order (Debian policy 9.2.2), and the image's own user. A package's user of that name is
+ * this one, with the image's ids: what the package's scripts give to it is the image's. Passwords are locked.
  */
 export function makeAccounts(effects: DebEffect[], user: ImageUser, shells: { root: string; user: string }): Accounts {
   const tables = effects.find((effect) => effect.kind === "accounts") ?? fewest;
@@ -44,6 +45,8 @@ export function makeAccounts(effects: DebEffect[], user: ImageUser, shells: { ro
     const gid = wanted ?? freeId([...groups.values()].map((group) => group.gid));
     if (!groups.has(name)) groups.set(name, { gid, members: new Set() });
   };
+  const isMade = effects.some((effect) => effect.kind === "user" && effect.name === user.name);
+  if (isMade && user.uid !== 0) addGroup(user.name, user.gid);
   for (const effect of effects) if (effect.kind === "group") addGroup(effect.name, effect.gid);
   for (const effect of effects) {
     if (effect.kind === "user" && !users.has(effect.name)) {

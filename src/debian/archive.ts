@@ -30,6 +30,13 @@ export interface DebianArchiveOptions {
   root?: string;
 }
 
+export interface ResolveNames {
+  /** Installed already. */
+  present?: DebPackage[];
+  /** Dependencies on these are not followed, beside the tools of scripts. */
+  without?: ReadonlySet<string>;
+}
+
 /** The distribution's archive as this machine's apt sees it: main suite, updates and security of one codename. */
 export interface DebianArchive {
   /** `bookworm` */
@@ -43,7 +50,7 @@ export interface DebianArchive {
    * The closure of `names`, sorted by name. Tools that only maintainer scripts use are left out, because none is run.
    * @throws SheafError SHEAF_DEB_NOT_FOUND, SHEAF_DEB_DEPENDS, SHEAF_DEB_CONFLICT
    */
-  resolve(names: string[], options?: { present?: DebPackage[] }): DebPackage[];
+  resolve(names: string[], options?: ResolveNames): DebPackage[];
   /** The newest version of a package. */
   find(name: string): DebPackage | undefined;
   /** Soname → packages that have it, best first; sonames that nobody has are left out. */
@@ -104,14 +111,14 @@ class SignedArchive implements DebianArchive {
     this.#key = [indexFormat, options.platform.architecture, ...parts.flatMap((part) => [part.digest, part.uri])];
   }
 
-  resolve(names: string[], { present = [] }: { present?: DebPackage[] } = {}): DebPackage[] {
+  resolve(names: string[], { present = [], without = new Set() }: ResolveNames = {}): DebPackage[] {
     const standing = present.map((pkg) => `${pkg.name}=${pkg.version}`).toSorted();
     const key = JSON.stringify([
       "resolve",
       this.#key,
       names,
       standing,
-      [...toolsOfScripts],
+      [...toolsOfScripts, ...without],
       [...withoutDependencies.keys()],
     ]);
     const known = this.#options.store.readRecord<DebPackage[]>("debian-resolution", key);
@@ -120,7 +127,7 @@ class SignedArchive implements DebianArchive {
       lookup: this.#open(),
       archive: this.#name(),
       present,
-      withoutNames: toolsOfScripts,
+      withoutNames: new Set([...toolsOfScripts, ...without]),
       withoutDependencies: new Set(withoutDependencies.keys()),
     });
     this.#options.store.writeRecord("debian-resolution", key, packages);

@@ -32,7 +32,8 @@ const groups: Record<string, number | undefined> = {
 
 /**
  * Sets modes and owners that maintainer scripts give to files of their package. An owner whose id is made on installation, that
- * of a service, stays root, and its file loses setuid and setgid: nothing may run as somebody else by accident.
+ * of a service, stays root, and its file loses setuid and setgid: nothing may run as somebody else by accident. What the
+ * owner or the group may read, everybody may then: it is the same for whoever has the package.
  */
 export function applyAttributes(entries: Entry[], effects: DebEffect[]): Entry[] {
   const wanted = new Map<string, { mode?: number; owner?: string; group?: string }>();
@@ -46,6 +47,11 @@ export function applyAttributes(entries: Entry[], effects: DebEffect[]): Entry[]
     const gid = attributes.group === undefined ? entry.gid : groups[attributes.group];
     const mode = attributes.mode ?? entry.mode;
     const isKnown = uid !== undefined && gid !== undefined;
-    return { ...entry, uid: uid ?? 0, gid: gid ?? 0, mode: isKnown ? mode : mode & 0o777 };
+    return { ...entry, uid: uid ?? 0, gid: gid ?? 0, mode: isKnown ? mode : readableByAll(mode & 0o777) };
   });
+}
+
+/** With the owner's and the group's rights to read and execute for others too. */
+function readableByAll(mode: number): number {
+  return mode | ((mode >> 3) & 0o5) | ((mode >> 6) & 0o5);
 }

@@ -24,7 +24,7 @@ export interface DebTask {
   mtime: number;
 }
 
-const debVersion = 2;
+const debVersion = 3;
 
 export function knownDeb(store: Store, task: DebTask): DebFacts | undefined {
   const facts = store.readRecord<DebFacts>("deb", debKey(task));

@@ -33,7 +33,7 @@ export interface SystemSegment {
 export function systemSegment(request: SystemRequest, store: Store): SystemSegment {
   const { debs, user, platform, shell, mtime } = request;
   const key = JSON.stringify([
-    1,
+    2,
     debs.map((deb) => deb.segment.digest),
     sha256(JSON.stringify(request.elf)),
     user,

@@ -1,5 +1,5 @@
 import { SheafError } from "../errors.ts";
-import type { ImageSettings } from "../project/config/schema.ts";
+import type { ImageSettings, SheafConfig } from "../project/config/schema.ts";
 import type { AppObject, DockerfileEvidence, Project, ServiceEvidence, Sourced } from "../project/project.ts";
 import { expandable, readCommand } from "./command.ts";
 import { installedBy } from "./installed-by.ts";
@@ -8,6 +8,8 @@ import type { Role } from "./image-plan.ts";
 /** What one image is to be, before anything is resolved: settings, evidence and defaults brought together. */
 export interface ImageIntent {
   name: string;
+  /** Whether it holds the project's code, or Debian packages alone. */
+  kind: "python" | "debian";
   role: Role;
   app?: AppObject;
   /** Undefined for an API whose server is chosen from its distributions. */
@@ -37,7 +39,11 @@ export interface ChooseOptions {
  * @throws SheafError SHEAF_NO_APP, SHEAF_SEVERAL_APPS, SHEAF_NO_IMAGE
  */
 export function chooseImages(project: Project, options: ChooseOptions = {}): ImageIntent[] {
-  const intents = project.config.images ? configuredImages(project, project.config.images) : detectedImages(project);
+  const { apps, debian } = byKind(project.config);
+  const intents = [
+    ...(configuresApps(project.config) ? configuredImages(project, apps) : detectedImages(project)),
+    ...Object.entries(debian).map(([name, settings]) => debianIntent(project, name, settings)),
+  ];
   if (intents.length === 0) throw noApp(project);
   if (!options.names?.length) return intents;
   const unknown = options.names.find((name) => !intents.some((intent) => intent.name === name));
@@ -46,6 +52,38 @@ export function chooseImages(project: Project, options: ChooseOptions = {}): Ima
     details: [["images", intents.map((intent) => intent.name).join(", ")]],
     hint: "sheaf plan shows them all",
   });
+}
+
+/** Whether the configuration says which images hold the project's code; else they are detected. */
+export function configuresApps(config: SheafConfig): boolean {
+  const { apps, debian } = byKind(config);
+  return config.images !== undefined && (Object.keys(apps).length > 0 || Object.keys(debian).length === 0);
+}
+
+function byKind({ images = {} }: SheafConfig): Record<"apps" | "debian", Record<string, ImageSettings>> {
+  const entries = Object.entries(images);
+  return {
+    apps: Object.fromEntries(entries.filter(([, { kind }]) => kind !== "debian")),
+    debian: Object.fromEntries(entries.filter(([, { kind }]) => kind === "debian")),
+  };
+}
+
+/** An image of Debian packages alone: what it is, the configuration says. */
+function debianIntent(project: Project, name: string, settings: ImageSettings): ImageIntent {
+  const source = `${project.configFile ?? "config"} images.${name}`;
+  const none: Sourced<string[]> = { value: [], source };
+  return {
+    name,
+    kind: "debian",
+    role: "other",
+    command: settings.command && { value: settings.command, source: `${source}.command` },
+    settings,
+    extras: none,
+    groups: none,
+    env: mapValues(settings.env ?? {}, (value) => ({ value, source: "config" })),
+    packages: (settings.packages ?? []).map((value) => ({ value, source: `${source}.packages` })),
+    port: settings.port === undefined ? undefined : { value: settings.port, source: "config" },
+  };
 }
 
 function configuredImages(project: Project, images: Record<string, ImageSettings>): ImageIntent[] {
@@ -93,6 +131,7 @@ function intentFor(project: Project, { name, role, settings, service }: IntentPa
   });
   return {
     name,
+    kind: "python",
     role,
     app,
     command: withScheduleFile(command ?? defaultCommand(role, app), role),

@@ -39,7 +39,8 @@ export interface EnvironmentRequest extends GatherRequest {
 
 /** Everything of an image that is there before the project's own files. Plain JSON, kept in the store by its inputs. */
 export interface Environment {
-  layout: PythonLayout;
+  /** Absent where there is no Python. */
+  layout?: PythonLayout;
   packages: PlannedPackage[];
   distributions: EnvironmentDistribution[];
   layers: EnvironmentLayer[];
@@ -125,7 +126,7 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
       files: gathered.wheels.reduce((sum, { facts }) => sum + facts.strippedFiles, 0),
     },
     notes: [
-      ...missingNotes(gathered),
+      ...missingNotes(gathered.missing),
       ...gathered.collisionNotes.map((message): PlanNote => ({ level: "note", message })),
     ],
   };
@@ -264,7 +265,7 @@ function sizeOfPart(part: PackagePart): EnvironmentLayer["contents"][number] {
   };
 }
 
-function plannedPackage({ package: pkg, reason }: ReasonedDeb): PlannedPackage {
+export function plannedPackage({ package: pkg, reason }: ReasonedDeb): PlannedPackage {
   const { name, version, architecture, sha256, size, installedSize } = pkg;
   return { name, version, architecture, sha256, size, installedSize, reason };
 }
@@ -279,8 +280,8 @@ function describeBytecode(request: EnvironmentRequest, bytecode: Map<string, Own
   };
 }
 
-function missingNotes(gathered: Gathered): PlanNote[] {
-  return gathered.missing.map(({ soname, neededBy }) => ({
+export function missingNotes(missing: Gathered["missing"]): PlanNote[] {
+  return missing.map(({ soname, neededBy }) => ({
     level: "warning",
     message: `${soname} is in no package of the archive, needed by ${shortPath(neededBy[0] ?? "")}`,
     hint: "what needs it fails when it is loaded; if it is in another package, name that in [tool.sheaf] packages",

@@ -27,7 +27,8 @@ export function chooseHealth({
   const { settings, role } = intent;
   if (settings.health === false) return undefined;
   const client = settings["health-client"] ?? usual ?? (shell ? "wget" : "python");
-  if (settings.health) return { value: urlProbe(settings.health, client), source: "config" };
+  if (typeof settings.health === "string") return { value: urlProbe(settings.health, client), source: "config" };
+  if (settings.health) return { value: { ...figures, test: settings.health }, source: "config" };
   if (role === "worker" || role === "beat")
     return { value: processProbe("celery", shell), source: `a ${role} has no port` };
   if (!port) return undefined;
@@ -40,7 +41,8 @@ export function chooseHealth({
   return { value: portProbe(port.value), source: "no health route found: asks whether the port answers" };
 }
 
-function urlProbe(url: string, client: "wget" | "curl" | "python"): HealthPlan {
+/** Asks a URL with a program of the image. */
+export function urlProbe(url: string, client: "wget" | "curl" | "python"): HealthPlan {
   if (client === "curl") return { ...figures, url, test: ["curl", "-f", "-sS", "-o", "/dev/null", url] };
   // The answer is fetched and thrown away: busybox has no --spider over HTTP/1.1 servers that refuse HEAD. No -T either, which
   // Debian's busybox is built without and dies of; the engine ends a probe that takes too long. A proxy is not for this host.

@@ -45,6 +45,8 @@ export interface PlannedDistribution {
 export interface PlannedFile {
   /** Path from the project's root; absent for files that Sheaf writes itself. */
   from?: string;
+  /** What is in a file that Sheaf writes itself. */
+  text?: string;
   /** Path in the image, without a leading slash. */
   path: string;
   mode: number;
@@ -64,7 +66,8 @@ export interface ImagePlan {
   platform: Platform;
   /** Name and version of the project. */
   project: { name: string; version?: string };
-  python: {
+  /** Absent in an image of Debian packages alone. */
+  python?: {
     version: string;
     kind: "uv" | "host" | "debian" | "base";
     layout: PythonLayout;

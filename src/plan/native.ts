@@ -24,6 +24,8 @@ export interface NativeRequest {
   present: readonly IngestedDeb[];
   /** The image below, unless it is composed of packages too. */
   base?: BaseImage;
+  /** Dependencies on these are not followed. */
+  without?: ReadonlySet<string>;
 }
 
 export interface NativeClosure {
@@ -48,7 +50,10 @@ export async function closeNative(
   const unknown = new Set<string>();
   for (const [name, reason] of namedBefore(request)) if (!reasons.has(name)) reasons.set(name, reason);
   for (;;) {
-    const packages = request.archive.resolve([...reasons.keys()].toSorted(), { present });
+    const packages = request.archive.resolve([...reasons.keys()].toSorted(), {
+      present,
+      without: request.without,
+    });
     const debs = await ingestDebs(packages, options, services);
     const closed = closure(request, debs);
     const open = closed.missing.filter(({ soname }) => !unknown.has(soname));

@@ -15,7 +15,7 @@ import { placeFiles } from "./app-files.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { ChosenBase } from "./base-image.ts";
 import { checkImports } from "./check-imports.ts";
-import { chooseImages, type ImageIntent } from "./choose-images.ts";
+import { chooseImages, configuresApps, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler, type WantedOffer } from "./choose-python.ts";
 import { readCommand } from "./command.ts";
 import type { Environment } from "./environment.ts";
@@ -65,7 +65,8 @@ export async function planImages(options: PlanOptions, services: PlanServices): 
   const planner = new Planner({ project, platform, options, intents, code: readOwnCode(project) }, services);
   const images: PlannedImage[] = [];
   for (const intent of intents) {
-    if (await planner.lacksFlower(intent)) services.emit(flowerLeftOut(intent));
+    if (intent.kind === "debian") images.push(await planner.planDebian(intent));
+    else if (await planner.lacksFlower(intent)) services.emit(flowerLeftOut(intent));
     else images.push(await planner.plan(intent));
   }
   return { project, images };
@@ -81,7 +82,8 @@ export async function planTargets(
   const intents = chooseImages(project, { names: options.images });
   const planner = new Planner({ project, platform, options, intents, code: { sources: new Map() } }, services);
   const targets: { intent: ImageIntent; target: Target }[] = [];
-  for (const intent of intents) targets.push({ intent, target: await planner.target() });
+  for (const intent of intents.filter(({ kind }) => kind === "python"))
+    targets.push({ intent, target: await planner.target() });
   return { project, targets };
 }
 
@@ -127,9 +129,16 @@ class Planner {
 
   /** Whether a compose file names flower, and what the project installs doesn't have it. */
   async lacksFlower(intent: ImageIntent): Promise<boolean> {
-    if (intent.role !== "flower" || this.#input.project.config.images) return false;
+    if (intent.role !== "flower" || configuresApps(this.#input.project.config)) return false;
     const { distributions } = await this.#resolution(intent, await this.target());
     return !distributions.some(({ name }) => name === "flower");
+  }
+
+  async planDebian(intent: ImageIntent): Promise<PlannedImage> {
+    const { project, platform, options } = this.#input;
+    const { planDebianImage } = await import("./plan-debian.ts");
+    const archive = await this.#archive(options.suite ?? project.config.suite);
+    return planDebianImage({ project, intent, platform, archive }, this.#services);
   }
 
   async plan(intent: ImageIntent, widenedBy: string[] = []): Promise<PlannedImage> {
@@ -185,6 +194,8 @@ class Planner {
       this.#services,
     );
     const { environment, resolution } = prepared;
+    const { layout } = environment;
+    if (!layout) throw new Error("an environment with Python has its layout");
     const inBase = over && choice.kind === "base" ? over.modules : [];
     const wider = await checkImports({
       project,
@@ -229,7 +240,7 @@ class Planner {
       python: {
         version: choice.version,
         kind: choice.kind,
-        layout: environment.layout,
+        layout,
         identity: environment.layers.find((layer) => layer.record.kind === "python")?.record.diffId ?? "",
         reason: choice.reason,
         wanted: project.requiresPython,
@@ -248,7 +259,11 @@ class Planner {
       files: placed.files,
       withheld: project.withheld.map(({ path, reason, rule }) => ({ path, reason, rule })),
       user: { value: user, source: config.uid || config.user ? "config" : "default" },
-      writable: writableFolders(config.writable ?? [], command.value, workdir.value),
+      writable: writableFolders(
+        [...(config.writable ?? []), ...(intent.settings.writable ?? [])],
+        command.value,
+        workdir.value,
+      ),
       config: over ? over.config(settings) : settings,
       options: { strip, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
       budget: budgetOf(intent),
@@ -311,7 +326,7 @@ class Planner {
 
   /** Distributions of the first image that have no wheel for an interpreter. */
   async #countSdists(choice: InterpreterChoice, tentative: boolean): Promise<number> {
-    const [intent] = this.#input.intents;
+    const intent = this.#input.intents.find(({ kind }) => kind === "python");
     if (!intent) return 0;
     const { distributions } = await this.#resolution(intent, await this.#targetOf(choice), { tentative });
     return distributions.filter(({ kind }) => kind === "sdist").length;

@@ -36,7 +36,7 @@ export function imageSettings(request: SettingsRequest): ImagePlan["config"] {
     command,
     ports: port ? [port] : [],
     health,
-    labels: labels(project, intent, request.base),
+    labels: imageLabels(project, intent, request.base),
     stopSignal: intent.settings["stop-signal"]
       ? { value: intent.settings["stop-signal"], source: "config" }
       : { value: "SIGTERM", source: "default" },
@@ -130,7 +130,8 @@ function mergePaths(first: string, second: string): string {
   return [...new Set(parts)].join(":");
 }
 
-function labels(project: Project, intent: ImageIntent, base: string): Record<string, Sourced<string>> {
+/** OCI's own labels, and those of the configuration. */
+export function imageLabels(project: Project, intent: ImageIntent, base: string): Record<string, Sourced<string>> {
   const prefix = "org.opencontainers.image";
   const all: Record<string, Sourced<string>> = {
     [`${prefix}.title`]: { value: `${project.name.value}-${intent.name}`, source: project.name.source },

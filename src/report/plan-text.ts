@@ -33,24 +33,22 @@ export function planText(
 function imageLines({ plan, size }: PlanView, style: Style, width: number): string[] {
   const { config } = plan;
   const rows: Row[] = [
-    ["python", plan.python.version, plan.python.reason],
+    ...(plan.python ? [["python", plan.python.version, plan.python.reason] satisfies Row] : []),
     [
       "base",
       baseText(plan),
       plan.base.kind === "debian" ? `${plan.base.source}, signed ${plan.base.signedAt.slice(0, 10)}` : plan.base.source,
     ],
-    [
-      "packages",
-      String(plan.distributions.length),
-      `${plan.resolution.source}${plan.resolution.locked ? ", hashes checked" : ", not locked: sheaf lock"}`,
-    ],
+    ...(plan.python ? [distributionsRow(plan)] : []),
     ...plan.distributions
       .filter((each) => each.built)
       .map((each): Row => ["built here", `${each.name} ${each.version}`, "has no wheel for this platform"]),
     ...plan.packages
       .filter((each) => !/^(base$|dependency)/.test(each.reason) && !each.reason.includes("python3."))
       .map((each): Row => ["native", each.name, each.reason]),
-    ["files", `${plan.files.length} in ${config.workdir.value}`, filesText(plan)],
+    ...(plan.python
+      ? [["files", `${plan.files.length} in ${config.workdir.value}`, filesText(plan)] satisfies Row]
+      : plan.files.map((file): Row => ["file", `/${file.path}`, "written by Sheaf"])),
     ["user", `${plan.user.value.uid} ${plan.user.value.name}`, plan.user.source],
     ["workdir", config.workdir.value, config.workdir.source],
     ...config.ports.map((port): Row => ["port", String(port.value), port.source]),
@@ -58,11 +56,7 @@ function imageLines({ plan, size }: PlanView, style: Style, width: number): stri
     ...Object.entries(config.env)
       .filter(([, { source }]) => source !== "default")
       .map(([name, { value, source }]): Row => ["env", `${name}=${value}`, source]),
-    [
-      "bytecode",
-      plan.options.bytecode.compiled ? "modules that the start reaches" : "left out",
-      plan.options.bytecode.compiled ? plan.options.bytecode.by : plan.options.bytecode.reason,
-    ],
+    ...(plan.python ? [bytecodeRow(plan)] : []),
     [
       "size",
       `${formatBytes(size.unpacked)} unpacked, ${formatBytes(size.compressed)} compressed`,
@@ -102,6 +96,17 @@ function withSource(
 }
 
 type Row = [label: string, value: string, source: string];
+
+function distributionsRow({ distributions, resolution }: ImagePlan): Row {
+  const how = resolution.locked ? "hashes checked" : "not locked: sheaf lock";
+  return ["packages", String(distributions.length), `${resolution.source}, ${how}`];
+}
+
+function bytecodeRow({ options: { bytecode } }: ImagePlan): Row {
+  return bytecode.compiled
+    ? ["bytecode", "modules that the start reaches", bytecode.by]
+    : ["bytecode", "left out", bytecode.reason];
+}
 
 function baseText(plan: ImagePlan): string {
   if (plan.base.kind === "image") return `${plan.base.reference} ${plan.base.digest.slice(0, 19)}`;

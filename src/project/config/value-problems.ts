@@ -35,9 +35,45 @@ export function valueProblems(config: TomlTable): ConfigProblem[] {
     check([...path, "app"], image["app"], appProblem);
     check([...path, "workdir"], image["workdir"], workdirProblem);
     check([...path, "stop-signal"], image["stop-signal"], signalProblem);
+    check([...path, "user"], image["user"], userProblem);
     checkEnvironment(image["env"], [...path, "env"], problems);
+    checkKind(image, path, problems);
   }
   return problems;
+}
+
+/** What says something about Python code only. */
+const pythonKeys = [
+  "role",
+  "app",
+  "extras",
+  "groups",
+  "requirements",
+  "health-client",
+  "allow-missing",
+  "gpu",
+] as const;
+
+/** Keys of the one kind of image in the other. */
+function checkKind(image: TomlTable, path: string[], problems: ConfigProblem[]): void {
+  if (image["kind"] !== "debian") {
+    if ("user" in image)
+      problems.push({
+        path: [...path, "user"],
+        message: 'is for images of kind = "debian"; for the app it is set once for all images: user',
+      });
+    return;
+  }
+  for (const key of pythonKeys) {
+    if (key in image)
+      problems.push({ path: [...path, key], message: 'says nothing to kind = "debian": there is no Python in it' });
+  }
+  const packages = image["packages"];
+  if (!Array.isArray(packages) || packages.length === 0)
+    problems.push({
+      path: [...path, "packages"],
+      message: 'names what kind = "debian" is made of, for example ["redis-server"]',
+    });
 }
 
 function checkEnvironment(value: unknown, path: string[], problems: ConfigProblem[]): void {

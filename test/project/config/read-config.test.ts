@@ -65,7 +65,7 @@ frobnicate = 1
       'images.api.env.A B: "A B" is not a name of an environment variable  (line 13)',
       "images.Bad: is not an image name: lower-case letters, digits and single . _ - between them  (line 14)",
       expect.stringMatching(
-        /^images\.Bad\.frobnicate: unknown key, known are role, app, command, .*  \(line 15\)$/,
+        /^images\.Bad\.frobnicate: unknown key, known are kind, role, app, command, .*  \(line 15\)$/,
       ) as string,
     ]);
   });
