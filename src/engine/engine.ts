@@ -13,6 +13,8 @@ export interface Engine {
   describe(): string;
   /** The id that the engine has under a tag: the config's digest, or the manifest's where containerd keeps the images. */
   imageId(tag: string): Promise<string | undefined>;
+  /** Every tag that it has, as it shows them. */
+  tags(): Promise<string[]>;
   /**
    * Brings an image into the engine under `tag`. Layers that it has are not sent, nor anything when it has the image.
    * @throws SheafError SHEAF_ENGINE

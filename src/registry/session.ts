@@ -82,7 +82,10 @@ export class RegistrySession {
     const { host, transport, emit } = this.#options;
     const url = new URL(`${scheme}://${apiHost(host)}/v2/`);
     const response = await withRetries({ url: url.href, label: `the registry ${host}`, emit }, async () => {
-      const answer = await exchange(transport, { url });
+      const answer = await exchange(transport, { url }).catch((error: unknown) => {
+        // Nobody learns a name within the seconds of another attempt.
+        throw causeCode(error) === "ENOTFOUND" ? unknownHost(url, error) : error;
+      });
       await discard(answer.body);
       if (isPassingStatus(answer.status)) throw new PassingFailure(`the server answered ${answer.status}`);
       return answer;
@@ -200,6 +203,13 @@ function parse(body: Buffer): unknown {
 
 function basicOf({ username, password }: { username: string; password: string }): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+}
+
+function unknownHost(url: URL, cause: unknown): SheafError {
+  return new SheafError("SHEAF_REGISTRY", `the host ${url.hostname} is not known here`, {
+    hint: ["check the image's name", "check the network and HTTPS_PROXY"],
+    cause,
+  });
 }
 
 function notLoggedIn(host: string): SheafError {

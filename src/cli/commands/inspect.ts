@@ -1,6 +1,5 @@
-import * as fs from "node:fs";
-
-import { newestOf, openStoredImage } from "../../assemble/stored-images.ts";
+import { type ImageOrigin, openImageReference, type OpenedReference } from "../../assemble/open-reference.ts";
+import { newestOf } from "../../assemble/stored-images.ts";
 import type { Image } from "../../oci/image.ts";
 import { kindOf, layerHistory } from "../../oci/history.ts";
 import { alignColumns, formatBytes, plural, printable, shorten, type Style } from "../../report/text.ts";
@@ -11,7 +10,11 @@ export const inspect: Command = {
   name: "inspect",
   summary: "show layers, sizes and who brought which file",
   arguments: [
-    { name: "image", summary: "tag in the store, OCI layout or archive; the newest of this folder unless given" },
+    {
+      name: "image",
+      summary:
+        "tag or digest, OCI layout, archive, image in Docker, Podman or a registry; the newest of this folder unless given",
+    },
   ],
   options: [
     { flags: "--files", summary: "list every file with its size and who brought it" },
@@ -22,11 +25,13 @@ export const inspect: Command = {
     "sheaf inspect",
     "sheaf inspect demeterai-api --owner pillow",
     "sheaf inspect dist/api --path usr/local/bin --json",
+    "sheaf inspect registry.example.test/team/app:1.0 --files",
   ],
   async run(input, context) {
     const opened = await open(input.arguments[0], context);
     const { image, layers } = opened;
     const summary = {
+      from: opened.from,
       digest: image.digest,
       platform: `${image.platform.os}/${image.platform.architecture}`,
       config: image.config.config ?? {},
@@ -63,6 +68,7 @@ export const inspect: Command = {
 
 interface Opened {
   title: string;
+  from: ImageOrigin;
   image: Image;
   layers: {
     name: string;
@@ -76,29 +82,24 @@ interface Opened {
 }
 
 async function open(name: string | undefined, context: Context): Promise<Opened> {
-  if (name !== undefined && fs.existsSync(name)) return openFromDisk(name, context);
-  const { reference, image, layers } = openStoredImage(
-    context.store,
-    name ?? newestOf(context.store, context.directory),
-  );
-  return {
-    title: reference,
-    image,
-    layers: layers.map(({ name: title, record, contents }) => ({
-      name: title,
-      kind: record.kind,
-      digest: record.digest,
-      diffId: record.diffId,
-      compressed: record.size,
-      unpacked: record.unpackedSize,
-      contents,
-    })),
-  };
+  const opened = await openImageReference(name ?? newestOf(context.store, context.directory), context);
+  context.onClose(opened.close);
+  const { title, image, from, stored } = opened;
+  if (!stored) return { title, image, from, layers: await describeLayers(opened) };
+  const layers = stored.layers.map(({ name: layer, record, contents }) => ({
+    name: layer,
+    kind: record.kind,
+    digest: record.digest,
+    diffId: record.diffId,
+    compressed: record.size,
+    unpacked: record.unpackedSize,
+    contents,
+  }));
+  return { title, image, from, layers };
 }
 
-async function openFromDisk(name: string, context: Context): Promise<Opened> {
-  const { openImageFile } = await import("../../oci/open-file.ts");
-  const image = await openImageFile(name, context.store);
+/** Of an image that says nothing of its layers but their digests. */
+async function describeLayers({ image }: OpenedReference): Promise<Opened["layers"]> {
   const history = layerHistory(image.config.history);
   const layers: Opened["layers"] = [];
   for (const [index, layer] of image.layers.entries()) {
@@ -112,7 +113,7 @@ async function openFromDisk(name: string, context: Context): Promise<Opened> {
       contents: [],
     });
   }
-  return { title: name, image, layers };
+  return layers;
 }
 
 async function countBytes(chunks: AsyncIterable<Uint8Array>): Promise<number> {
@@ -121,7 +122,17 @@ async function countBytes(chunks: AsyncIterable<Uint8Array>): Promise<number> {
   return size;
 }
 
-function summaryText({ title, image, layers }: Opened, style: Style): string {
+/** Where an image was found, for those of which its name doesn't tell. */
+const places: Record<ImageOrigin, string> = {
+  store: "",
+  layout: "",
+  archive: "",
+  docker: " · in Docker",
+  podman: " · in Podman",
+  registry: " · in its registry",
+};
+
+function summaryText({ title, image, layers, from }: Opened, style: Style): string {
   const config = image.config.config ?? {};
   const total = (pick: (layer: Opened["layers"][number]) => number) =>
     layers.reduce((sum, layer) => sum + pick(layer), 0);
@@ -149,7 +160,7 @@ function summaryText({ title, image, layers }: Opened, style: Style): string {
     ["env", config.Env?.join(" ")],
   ];
   return [
-    `${style.bold(title)} ${style.dim(image.digest)}`,
+    `${style.bold(title)} ${style.dim(`${image.digest}${places[from]}`)}`,
     ...alignColumns(rows, [1, 2]).map((line) => `  ${line}`),
     "",
     ...alignColumns(

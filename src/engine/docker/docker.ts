@@ -35,6 +35,10 @@ function dockerEngine(api: DockerApi, version: string): Engine {
     version,
     describe: () => `Docker ${version} at ${describeEndpoint(api.endpoint)}`,
     imageId,
+    tags: async () => {
+      const images = await api.json<{ RepoTags?: string[] | null }[]>({ method: "GET", path: "/images/json" });
+      return (images ?? []).flatMap(({ RepoTags }) => RepoTags ?? []).filter((tag) => !tag.startsWith("<none>"));
+    },
     load: async (image, tag, emit) => {
       const startedAt = performance.now();
       const seconds = () => (performance.now() - startedAt) / 1000;

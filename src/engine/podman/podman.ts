@@ -25,6 +25,16 @@ function podmanEngine(command: PodmanCommand, version: string): Engine {
     version,
     describe: () => `Podman ${version}`,
     imageId,
+    tags: async () => {
+      const result = await tryPodman(command, [
+        "images",
+        "--filter",
+        "dangling=false",
+        "--format",
+        "{{.Repository}}:{{.Tag}}",
+      ]);
+      return result.code === 0 ? result.stdout.split("\n").filter(Boolean) : [];
+    },
     load: async (image, tag) => {
       const startedAt = performance.now();
       const seconds = () => (performance.now() - startedAt) / 1000;
