@@ -22,14 +22,14 @@ export function majorOf(sm: number): number {
 }
 
 /**
- * Whether machine code may run on a GPU: same major, and a minor that is not above it. Code for the chips of embedded
- * boards (Jetson, Drive) and the others is not exchangeable, as the CUDA programming guide's chapter on binary compatibility says.
+ * Whether machine code may run on a GPU: same major, and a minor that is not above it. Code for embedded chips runs on
+ * these alone, as the CUDA programming guide's chapter on binary compatibility says.
  */
 export function cubinRunsOn(code: Architecture, gpu: number): boolean {
   if (code.variant === "a") return code.sm === gpu;
   if (code.variant === "f") return isFamilyMember(code.sm, gpu);
   if (code.sm === gpu) return true;
-  return majorOf(code.sm) === majorOf(gpu) && code.sm < gpu && !embedded.has(code.sm) && !embedded.has(gpu);
+  return majorOf(code.sm) === majorOf(gpu) && code.sm < gpu && !isEmbedded(code.sm);
 }
 
 /** Whether the driver can compile PTX for a GPU: any that is not older; of a variant only as its machine code. */
@@ -44,8 +44,10 @@ function isFamilyMember(sm: number, gpu: number): boolean {
   return majorOf(sm) === majorOf(gpu) && sm <= gpu;
 }
 
-/** TX1, TX2, Xavier, Orin, and Thor under its first name. */
-const embedded = new Set([53, 62, 72, 87, 101]);
+/** Jetson and Drive boards: TX1, TX2, Xavier, Orin, and Thor under its first name. */
+export function isEmbedded(sm: number): boolean {
+  return [53, 62, 72, 87, 101].includes(sm);
+}
 
 /** Orders by number, then plain code before its variants. */
 export function byArchitecture(a: Architecture, b: Architecture): number {

@@ -1,6 +1,7 @@
 import { isElf, readElf } from "../elf/read.ts";
 import type { ElfFile, Section, Segment } from "../elf/read.ts";
 import { brokenElf } from "../elf/view.ts";
+import { number64 } from "./little-endian.ts";
 import { readChecked } from "./random-access.ts";
 import type { RandomAccess } from "./random-access.ts";
 
@@ -103,11 +104,6 @@ export function offsetOfAddress(segments: readonly Segment[], address: number, s
 
 export function sectionNamed(headers: ElfHeaders, name: string): Section[] {
   return headers.sections.filter((section) => section.name === name);
-}
-
-function number64(view: DataView, offset: number): number {
-  const value = view.getBigUint64(offset, true);
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.POSITIVE_INFINITY;
 }
 
 const headerSize = 64;

@@ -1,4 +1,5 @@
 import type { Architecture } from "./architecture.ts";
+import { number64, viewOf } from "./little-endian.ts";
 import type { RandomAccess } from "./random-access.ts";
 
 /**
@@ -58,7 +59,7 @@ export async function readFatBinaries(
 ): Promise<FatSectionContent> {
   const binaries: FatBinary[] = [];
   let entries = 0;
-  for (let at = 0; at < section.size; ) {
+  for (let at = 0; at < section.size;) {
     if (section.size - at < fatHeaderSize) return { binaries, unknown: `${section.size - at} bytes are left over` };
     const view = viewOf(await source.read(section.offset + at, fatHeaderSize));
     const magic = view.getUint32(0, true);
@@ -98,7 +99,7 @@ async function readEntries(
   { start, size }: { start: number; size: number },
 ): Promise<Pick<FatBinary, "entries" | "unknown">> {
   const entries: FatEntry[] = [];
-  for (let at = fatHeaderSize; at < size; ) {
+  for (let at = fatHeaderSize; at < size;) {
     const left = size - at;
     if (left < entryHeaderSize) return { entries, unknown: `${left} bytes after its last entry` };
     const bytes = await source.read(start + at, Math.min(left, firstRead));
@@ -232,16 +233,6 @@ function startsAs(start: Uint8Array, { kind, storage }: Pick<FatEntry, "kind" | 
     if (literals === 15) while (start[at++] === 255);
   }
   return start[at] === 0x7f && start[at + 1] === 0x45 && start[at + 2] === 0x4c && start[at + 3] === 0x46;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** What JavaScript can't count exactly is beyond any file. */
-function number64(view: DataView, offset: number): number {
-  const value = view.getBigUint64(offset, true);
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.POSITIVE_INFINITY;
 }
 
 const kindNames: Record<number, FatEntry["kind"] | undefined> = { 1: "ptx", 2: "cubin", 256: "concatenated" };

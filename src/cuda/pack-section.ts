@@ -1,0 +1,93 @@
+import { fatBinaryMagic, fatHeaderSize } from "./fat-binary.ts";
+import type { FatBinary } from "./fat-binary.ts";
+import type { FatSection } from "./device-code.ts";
+import { fixedPart } from "./references.ts";
+import type { References } from "./references.ts";
+import { selectEntries } from "./select.ts";
+import type { SelectOptions } from "./select.ts";
+import { viewOf } from "./little-endian.ts";
+import type { Part } from "./random-access.ts";
+
+/** A section of fat binaries with what is left of them, back to back. */
+export interface PackedSection {
+  original: FatSection;
+  /** The bytes, from the section's start. */
+  parts: Part[];
+  size: number;
+  /** In the original's order. */
+  binaries: PackedBinary[];
+  /** What was left whole, and why. */
+  leftWhole: string[];
+}
+
+export interface PackedBinary {
+  original: FatBinary;
+  /** From the section's start. */
+  offset: number;
+  size: number;
+  /** Targets that the fat binary has no code for. */
+  unserved: number[];
+}
+
+/** Chooses what stays of a section and lays it out. Nothing is read: what stays is copied as it is stored. */
+export function packSection(original: FatSection, references: References, options: SelectOptions): PackedSection {
+  const { section, binaries } = original;
+  const whole = (reasons: string[]): PackedSection => ({
+    original,
+    parts: [{ from: section.offset, length: section.size }],
+    size: section.size,
+    binaries: binaries.map((each) => ({ original: each, offset: each.offset, size: each.size, unserved: [] })),
+    leftWhole: reasons,
+  });
+  if (original.unknown !== undefined) return whole([original.unknown]);
+  const { end: fixed, reasons } = fixedPart(original, references);
+  const leftWhole = new Set(reasons);
+  const alignment = Math.max(8, section.align);
+  const parts: Part[] = fixed > 0 ? [{ from: section.offset, length: fixed }] : [];
+  const packed: PackedBinary[] = [];
+  let at = fixed;
+  for (const binary of binaries) {
+    if (binary.offset < fixed) {
+      packed.push({ original: binary, offset: binary.offset, size: binary.size, unserved: [] });
+      continue;
+    }
+    const padding = (alignment - (at % alignment)) % alignment;
+    if (padding > 0) parts.push({ bytes: new Uint8Array(padding) });
+    at += padding;
+    const isRegistered = references.registered.has(section.address + binary.offset);
+    if (binary.unknown !== undefined) leftWhole.add(binary.unknown);
+    else if (!isRegistered) leftWhole.add("a pointer that is no registration leads to it");
+    const trimmed = trim(section.offset, binary, isRegistered ? options : undefined);
+    parts.push(...trimmed.parts);
+    packed.push({ original: binary, offset: at, size: trimmed.size, unserved: trimmed.unserved });
+    at += trimmed.size;
+  }
+  return { original, parts, size: at, binaries: packed, leftWhole: [...leftWhole] };
+}
+
+function trim(
+  sectionOffset: number,
+  binary: FatBinary,
+  options: SelectOptions | undefined,
+): { parts: Part[]; size: number; unserved: number[] } {
+  const start = sectionOffset + binary.offset;
+  const selection = options && selectEntries(binary, options);
+  if (!selection || binary.unknown !== undefined || selection.kept.length === binary.entries.length) {
+    return { parts: [{ from: start, length: binary.size }], size: binary.size, unserved: selection?.unserved ?? [] };
+  }
+  const content = selection.kept.reduce((sum, { size }) => sum + size, 0);
+  const parts: Part[] = [{ bytes: fatBinaryHeader(content) }];
+  for (const { offset, size } of selection.kept) parts.push({ from: start + offset, length: size });
+  return { parts, size: fatHeaderSize + content, unserved: selection.unserved };
+}
+
+/** The header of a fat binary: magic, version 1, its own size, and that of the entries. */
+export function fatBinaryHeader(content: number): Uint8Array {
+  const header = new Uint8Array(fatHeaderSize);
+  const view = viewOf(header);
+  view.setUint32(0, fatBinaryMagic, true);
+  view.setUint16(4, 1, true);
+  view.setUint16(6, fatHeaderSize, true);
+  view.setBigUint64(8, BigInt(content), true);
+  return header;
+}
