@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 
+import { sheafHeader, sheafHeaderLines } from "../project/evidence/written-by-sheaf.ts";
+
 /**
  * Files that Sheaf writes into a repository carry one comment line that says so, with a digest of all other lines. That
  * line is what tells them from files that a person wrote or changed: those are never overwritten unasked.
@@ -16,13 +18,8 @@ export interface GeneratedHeader {
   line: number;
 }
 
-const headerPattern = /^# Written by Sheaf: (sheaf [a-z][a-z -]*), sha256:([0-9a-f]{16})\b/;
-
 /** Lines that BuildKit reads only where no other comment stands before them. */
 const parserDirective = /^#\s*(?:syntax|escape|check)\s*=/i;
-
-/** How far down a file the header may stand: below parser directives, nothing else. */
-const headerLines = 4;
 
 /**
  * Puts the header on top of a text of lines whose comments start with `#`: before everything but a Dockerfile's parser
@@ -41,8 +38,8 @@ export function withHeader(command: string, body: string): string {
 /** The header of a file, if it has one. */
 export function readHeader(text: string): GeneratedHeader | undefined {
   const lines = linesOf(text);
-  for (let line = 0; line < Math.min(lines.length, headerLines); line += 1) {
-    const found = headerPattern.exec(lines[line] ?? "");
+  for (let line = 0; line < Math.min(lines.length, sheafHeaderLines); line += 1) {
+    const found = sheafHeader.exec(lines[line] ?? "");
     if (found) return { command: found[1] ?? "", digest: found[2] ?? "", line };
     if (!parserDirective.test(lines[line] ?? "")) return undefined;
   }

@@ -6,6 +6,7 @@ import type { ReadCommand } from "./command.ts";
 import { isComposeFile, readCompose } from "./compose.ts";
 import { readDockerfile, type DockerfileReading } from "./dockerfile-evidence.ts";
 import { readProcfile } from "./procfile.ts";
+import { isWrittenBySheaf } from "./written-by-sheaf.ts";
 import { byCodeUnit } from "../../order.ts";
 
 export interface Evidence {
@@ -23,14 +24,15 @@ export async function readEvidence(repository: Repository, records?: ParseRecord
     .filter(({ type }) => type === "file")
     .map(({ path }) => path)
     .filter((path) => path.split("/").length <= 4 && !/(?:^|\/)(?:tests?|examples?|\.devcontainer)\//.test(path));
-  const files = paths.filter(isDockerfile).toSorted(byLikelihood).slice(0, MAX_DOCKERFILES);
+  const isPersons = (path: string): boolean => !isWrittenBySheaf(read(path) ?? "");
+  const files = paths.filter(isDockerfile).filter(isPersons).toSorted(byLikelihood).slice(0, MAX_DOCKERFILES);
   const readings = new Map<string, DockerfileReading>();
   for (const file of files) {
     const text = read(file);
     if (text !== undefined) readings.set(file, readDockerfile({ text, file, read, context: contextOf(file) }));
   }
   const composed = await readCompose({
-    files: paths.filter(isComposeFile),
+    files: paths.filter(isComposeFile).filter(isPersons),
     read,
     records,
     dockerfile: ({ file, context, target, args }) => {
