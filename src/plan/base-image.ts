@@ -6,10 +6,11 @@ import { BaseImage } from "../ingest/base/base-image.ts";
 import { knownBase, type NamedBase } from "../ingest/base/facts.ts";
 import { type Platform, platformName } from "../platform.ts";
 import type { Digest } from "../store/store.ts";
+import { type BasePlace, findBase, keyOfBase } from "./base-place.ts";
 import type { PlanServices } from "./services.ts";
 
 export interface BaseRequest {
-  /** An OCI layout or an archive, either followed by `:TAG` where it holds several. */
+  /** An OCI layout or an archive, either followed by `:TAG` where it holds several; or the name of an image in a registry. */
   wanted: string;
   /** `--base`, or the file of the configuration. */
   source: string;
@@ -25,82 +26,96 @@ export interface ChosenBase {
 }
 
 /**
- * Opens the base image that was asked for: from the store when its file has not changed, else read once.
- * @throws SheafError SHEAF_BASE when it is no image, not for the platform, or can't carry Python
+ * Opens the base image that was asked for: from the store when its file has not changed, else read once. An image of a registry is
+ * asked for once: what its tag named then is what it names here, until `--refresh`.
+ * @throws SheafError SHEAF_BASE when it is no image, not for the platform, or can't carry Python; SHEAF_OFFLINE
  */
 export async function openBase(request: BaseRequest, services: PlanServices): Promise<ChosenBase> {
   const { wanted, source, folder, platform } = request;
-  const place = findFile(wanted, folder);
-  if (!place) throw noFile(wanted, source);
-  const { store } = services;
-  const key = JSON.stringify([place, stateOf(place.file), platformName(platform)]);
-  const known = store.readRecord<{ digest: Digest; name?: string }>("base-at", key);
+  const place = await findBase(wanted, folder, source);
+  const { store, refresh } = services;
+  const key = JSON.stringify([...keyOfBase(place), platformName(platform)]);
+  const mayHaveMoved = place.kind === "registry" && place.reference.digest === undefined;
+  const known =
+    refresh && mayHaveMoved ? undefined : store.readRecord<{ digest: Digest; name?: string }>("base-at", key);
   const facts = known && knownBase(store, known.digest);
   const base = facts ? { facts, name: known.name } : await ingest(place, request, services);
   if (!facts) store.writeRecord("base-at", key, { digest: base.facts.digest, name: base.name });
   refuseForeignLibc(wanted, base);
-  return {
-    image: new BaseImage(store, { ...base, file: path.basename(place.file), reused: facts !== undefined }),
-    source,
-  };
+  return { image: new BaseImage(store, { ...base, file: titleOf(place), reused: facts !== undefined }), source };
 }
 
-interface Place {
-  file: string;
-  tag?: string;
+function titleOf(place: BasePlace): string {
+  return place.kind === "file" ? path.basename(place.file) : place.name;
 }
 
-function findFile(wanted: string, folder: string): Place | undefined {
-  const file = path.resolve(folder, wanted);
-  if (fs.existsSync(file)) return { file };
-  const colon = wanted.lastIndexOf(":");
-  const before = colon > 0 ? path.resolve(folder, wanted.slice(0, colon)) : undefined;
-  return before !== undefined && fs.existsSync(before) ? { file: before, tag: wanted.slice(colon + 1) } : undefined;
-}
-
-/** A file that has the same size and times is the same; of a layout the index tells. */
-function stateOf(file: string): unknown {
-  const stat = fs.statSync(file);
-  const { size, mtimeMs, ctimeMs, ino } = stat.isDirectory()
-    ? (fs.statSync(path.join(file, "index.json"), { throwIfNoEntry: false }) ?? stat)
-    : stat;
-  return [size, mtimeMs, ctimeMs, ino];
-}
-
-async function ingest(
-  { file, tag }: Place,
-  { wanted, platform }: BaseRequest,
-  services: PlanServices,
-): Promise<NamedBase> {
-  const { store, tasks, emit } = services;
+async function ingest(place: BasePlace, request: BaseRequest, services: PlanServices): Promise<NamedBase> {
+  const { emit } = services;
   const started = performance.now();
-  const label = `base ${path.basename(file)}`;
-  emit({ type: "work-start", id: file, group: "base", label });
+  const id = `base ${request.wanted}`;
+  const label = `base ${titleOf(place)}`;
+  emit({ type: "work-start", id, group: "base", label });
   try {
-    const base = await tasks.base({
-      storeRoot: store.root,
-      file,
-      platform,
-      ...(tag === undefined ? {} : { tag }),
-    });
-    emit({ type: "work-end", id: file, group: "base", reused: false });
+    const base = await read(place, request, services);
+    emit({ type: "work-end", id, group: "base", reused: false });
     const message = `${label} read: ${base.facts.layers.length} layers, ${base.facts.os.name}`;
     emit({ type: "stage", stage: "base", message, seconds: (performance.now() - started) / 1000 });
     return base;
   } catch (error) {
-    if (error instanceof SheafError && unreadable.has(error.code)) throw notAnImage(wanted, error);
+    if (error instanceof SheafError && unreadable.has(error.code)) throw notAnImage(place, request.wanted, error);
     throw error;
   }
 }
 
-const unreadable: ReadonlySet<string> = new Set(["SHEAF_IMAGE", "SHEAF_TAR", "SHEAF_COMPRESSION"]);
+async function read(place: BasePlace, { wanted, platform }: BaseRequest, services: PlanServices): Promise<NamedBase> {
+  const { store, tasks, offline } = services;
+  const task = { storeRoot: store.root, platform };
+  if (place.kind === "file") {
+    const { file, tag } = place;
+    return tasks.base({ ...task, file, ...(tag === undefined ? {} : { tag }) });
+  }
+  const { name } = place;
+  if (place.kind === "registry") {
+    if (offline) throw notFetched(wanted);
+    return { ...(await tasks.base({ ...task, reference: name })), name };
+  }
+  const folder = store.makeTemporary("base");
+  const file = path.join(folder, "image.tar");
+  try {
+    await place.engine.save(name, file);
+    return { ...(await tasks.base({ ...task, file })), name };
+  } finally {
+    await fs.promises.rm(folder, { recursive: true, force: true });
+  }
+}
 
-function notAnImage(wanted: string, cause: SheafError): SheafError {
+function notFetched(wanted: string): SheafError {
+  return new SheafError("SHEAF_OFFLINE", `the base ${wanted} is not in the cache, and --offline forbids fetching it`, {
+    hint: ["run the same command once without --offline", "or --base debian, which composes a base"],
+  });
+}
+
+const unreadable: ReadonlySet<string> = new Set([
+  "SHEAF_IMAGE",
+  "SHEAF_TAR",
+  "SHEAF_COMPRESSION",
+  "SHEAF_REGISTRY",
+  "SHEAF_REGISTRY_AUTH",
+  "SHEAF_FETCH",
+]);
+
+function notAnImage(place: BasePlace, wanted: string, cause: SheafError): SheafError {
+  const fromRegistry = [
+    `if this machine's Docker has it: --base docker-daemon:${wanted}`,
+    "or save it where a registry can be reached, and name the archive: skopeo copy docker://… oci-archive:base.tar",
+  ];
   return new SheafError("SHEAF_BASE", `${wanted} can't be the base: ${cause.message}`, {
     details: cause.details,
     hint: [
-      ...(cause.code === "SHEAF_IMAGE" ? cause.hints : []),
-      "a base is what docker save, podman save or skopeo copy … oci:DIR write",
+      ...(cause.code === "SHEAF_TAR" || cause.code === "SHEAF_COMPRESSION" ? [] : cause.hints),
+      ...(place.kind === "registry"
+        ? fromRegistry
+        : ["a base is what docker save, podman save or skopeo copy … oci:DIR write"]),
     ],
     cause,
   });
@@ -115,26 +130,4 @@ function refuseForeignLibc(wanted: string, { facts }: NamedBase): void {
       "or --base debian, which composes a small one",
     ],
   });
-}
-
-function noFile(wanted: string, source: string): SheafError {
-  const isReference = /^[a-z0-9][\w.-]*(?::\d+)?(?:\/[\w.-]+)*(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/.test(wanted);
-  const isPath = /^[./~]|\.(?:tar|tgz|gz|oci)$/.test(wanted);
-  if (!isReference || isPath) {
-    return new SheafError("SHEAF_BASE", `the base ${wanted} is not there (${source})`, {
-      hint: ["check the path of the OCI layout or archive", "--base debian composes a base"],
-    });
-  }
-  const file = `${wanted.split("/").at(-1)?.split(/[:@]/)[0] ?? "base"}.tar`;
-  return new SheafError(
-    "SHEAF_BASE",
-    `there is no file ${wanted}, and bases are not pulled from registries (${source})`,
-    {
-      hint: [
-        `with Docker: docker pull ${wanted} && docker save ${wanted} -o ${file}, then --base ${file}`,
-        `without: skopeo copy docker://${wanted} oci:base, then --base base`,
-        "or --base debian, which composes a base from Debian packages",
-      ],
-    },
-  );
 }

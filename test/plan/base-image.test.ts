@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 
 import type { DebianArchive } from "../../src/debian/archive.ts";
 import type { DebPackage } from "../../src/debian/package.ts";
@@ -15,6 +15,7 @@ import type { ImagePlan } from "../../src/plan/image-plan.ts";
 import { closeNative } from "../../src/plan/native.ts";
 import { archiveOver, overBase, pythonOver } from "../../src/plan/over-base.ts";
 import type { PlanServices } from "../../src/plan/services.ts";
+import { serveImage } from "../../src/registry/serve.ts";
 import type { Project } from "../../src/project/project.ts";
 import { openStore } from "../../src/store/store.ts";
 import { tasks } from "../../src/workers/tasks.ts";
@@ -70,9 +71,8 @@ describe("--base", () => {
   });
 
   it.each([
-    ["python:3.12-slim", /docker save python:3\.12-slim/],
-    ["ghcr.example.test/team/base:1.0", /skopeo copy docker:\/\/ghcr\.example\.test\/team\/base:1\.0/],
     ["./missing.tar", /check the path/],
+    ["Not A Name", /check the path/],
     ["text", /docker save/],
   ])("tells what to do with %s", async (wanted, hint) => {
     const folder = temporary();
@@ -80,6 +80,44 @@ describe("--base", () => {
     const error = await open(folder, wanted).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: "SHEAF_BASE" });
     expect((error as { hints: string[] }).hints.join("\n")).toMatch(hint);
+  });
+
+  it("fetches an image of a registry once, by its tag, until it is asked to look anew", async () => {
+    const folder = temporary();
+    const services = servicesIn(folder);
+    const first = imageOf([layerOf(distribution())]);
+    const serving = await serveImage(first, { repository: "team/base", tag: "1.0" });
+    onTestFinished(() => serving.close());
+    const wanted = `${serving.host}/team/base:1.0`;
+    await expect(open(folder, wanted, services)).rejects.toMatchObject({ code: "SHEAF_OFFLINE" });
+    const online = { ...services, offline: false };
+    const opened = await open(folder, wanted, online);
+    expect(opened.image).toMatchObject({ reference: wanted, name: wanted, reused: false });
+    expect(opened.image.facts.digest).toBe(first.digest);
+    expect(opened.image.facts.layers.every(({ parts }) => parts.every((part) => services.store.hasBlob(part)))).toBe(
+      true,
+    );
+    const asked = serving.requests;
+    expect((await open(folder, wanted, services)).image.facts).toEqual(opened.image.facts);
+    expect(serving.requests, "the second time is offline").toBe(asked);
+    expect((await open(folder, wanted, { ...online, refresh: true })).image.reused).toBe(false);
+    expect(serving.requests, "asked anew").toBeGreaterThan(asked);
+    const pinned = `${serving.host}/team/base@${first.digest}`;
+    await open(folder, pinned, online);
+    await serving.close();
+    expect((await open(folder, pinned, { ...services, refresh: true })).image.facts.digest).toBe(first.digest);
+  });
+
+  it("tells what to do when the registry has no such image", async () => {
+    const folder = temporary();
+    const serving = await serveImage(imageOf([layerOf(distribution())]), { repository: "team/base", tag: "1.0" });
+    onTestFinished(() => serving.close());
+    const error = await open(folder, `${serving.host}/team/base:2.0`, { ...servicesIn(folder), offline: false }).catch(
+      (caught: unknown) => caught,
+    );
+    expect(error).toMatchObject({ code: "SHEAF_BASE" });
+    expect(String(error)).toContain("has no 2.0 of team/base");
+    expect((error as { hints: string[] }).hints.join("\n")).toMatch(/docker-daemon:127\.0\.0\.1/);
   });
 
   it("refuses musl, no C library, and another platform", async () => {
