@@ -47,7 +47,7 @@ export function urlProbe(url: string, client: "wget" | "curl" | "python"): Healt
   // The answer is fetched and thrown away: busybox has no --spider over HTTP/1.1 servers that refuse HEAD. No -T either, which
   // Debian's busybox is built without and dies of; the engine ends a probe that takes too long. A proxy is not for this host.
   if (client === "wget") return { ...figures, url, test: ["wget", "-q", "-Y", "off", "-O", "/dev/null", url] };
-  const program = `import urllib.request as u; u.urlopen(${JSON.stringify(url)}, timeout=3)`;
+  const program = `import urllib.request as u; u.build_opener(u.ProxyHandler({})).open(${JSON.stringify(url)}, timeout=3)`;
   return { ...figures, url, test: ["python3", "-I", "-S", "-c", program] };
 }
 
@@ -64,6 +64,15 @@ function processProbe(name: string, shell: boolean): HealthPlan {
   if (shell) return { ...figures, test: ["sh", "-c", `pidof ${name} >/dev/null`] };
   const program = `import glob,sys; sys.exit(not any(open(f).read().strip()=="${name}" for f in glob.glob("/proc/[0-9]*/comm")))`;
   return { ...figures, test: ["python3", "-I", "-S", "-c", program] };
+}
+
+/** The same probe in an image that has Python and none of busybox's programs. */
+export function probeWithPython(health: HealthPlan): HealthPlan {
+  const { test, url, interval, timeout, startPeriod, retries } = health;
+  const same = { interval, timeout, startPeriod, retries };
+  if (test[0] === "wget" && url !== undefined) return { ...urlProbe(url, "python"), ...same };
+  const process = test[0] === "sh" ? /^pidof ([\w.-]+) >\/dev\/null$/.exec(test[2] ?? "")?.[1] : undefined;
+  return process === undefined ? health : { ...processProbe(process, false), ...same };
 }
 
 /** A URL in what a compose file or Dockerfile asks; only one that asks this very port of this very container. */

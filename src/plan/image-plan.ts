@@ -82,9 +82,13 @@ export interface ImagePlan {
     | { kind: "image"; reference: string; digest: string; source: string };
   packages: PlannedPackage[];
   resolution: { source: string; locked: boolean };
+  /** How another builder installs the same distributions; only where that was asked for (`PlanOptions.installation`). */
+  install?: InstallPlan;
   distributions: PlannedDistribution[];
   files: PlannedFile[];
   withheld: { path: string; reason: string; rule: string }[];
+  /** What the image wants of a GPU, when it wants one. */
+  gpu?: Sourced<GpuPlan>;
   user: Sourced<{ name: string; uid: number; gid: number }>;
   /** Folders that belong to the user. */
   writable: string[];
@@ -101,6 +105,50 @@ export interface ImagePlan {
   options: { strip: boolean; bytecode: Bytecode; layerBudget: number; created: number };
   budget?: Sourced<number>;
   notes: PlanNote[];
+}
+
+/** `[tool.sheaf.images.NAME] gpu`. */
+export interface GpuPlan {
+  /** Version of the CUDA runtime: `12.1`. */
+  cuda?: string;
+  targets?: string[];
+  profile?: "full" | "training" | "inference";
+}
+
+/** What an installer of the project's own world is given: pip or uv. All paths are from the project's root. */
+export interface InstallPlan {
+  /**
+   * `requirements` have a hash for every file and are installed by pip, `uv.lock` by uv. From everything else come
+   * requirements with hashes that are `written` beside.
+   */
+  kind: "requirements" | "uv.lock" | "written";
+  /** The files that the installer is told, in their order. */
+  files: string[];
+  /** All files that it reads: those and what they include. */
+  reads: string[];
+  extras: string[];
+  groups: string[];
+  /** Text of the only file, when it is `written`. */
+  text?: string;
+  /** Names of the indexes that pyproject.toml lists: who installs may have to log in there. */
+  indexes: string[];
+  /** Whether the configuration wants modules compiled. */
+  bytecode: boolean;
+}
+
+/** How an image runs, without what it is made of: enough to write compose files and manifests from. */
+export interface ImageSketch extends Pick<
+  ImagePlan,
+  "name" | "role" | "project" | "gpu" | "user" | "writable" | "config" | "budget"
+> {
+  /** Whether it holds the project's code, or Debian packages alone. */
+  kind: "python" | "debian";
+  /** Debian packages that were asked for. */
+  packages: string[];
+  /** Names of its distributions. */
+  distributions: string[];
+  /** Paths of the project's files in it, without a leading slash. */
+  files: string[];
 }
 
 /** Whether modules are shipped compiled too, and if not, why. */

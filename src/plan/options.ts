@@ -20,6 +20,8 @@ export interface PlanOptions {
   base?: string;
   /** Refuse distributions that come as source only. */
   noBuild?: boolean;
+  /** Also tell how pip or uv would install the same (`ImagePlan.install`). */
+  installation?: boolean;
   /** As a Dockerfile's ARGs: APP_ENV. */
   buildArguments?: ReadonlyMap<string, string>;
 }
