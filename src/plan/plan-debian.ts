@@ -8,9 +8,10 @@ import type { Project, Sourced } from "../project/project.ts";
 import type { ImageIntent } from "./choose-images.ts";
 import { createdTime } from "./created-time.ts";
 import { prepareDebianEnvironment } from "./debian-environment.ts";
+import { budgetOf, type DescribedImage } from "./describe-image.ts";
 import { type DebianServer, debianServer, serverProbe } from "./debian-servers.ts";
 import { urlProbe } from "./health.ts";
-import { type HealthPlan, type ImagePlan, planVersion, type PlannedFile } from "./image-plan.ts";
+import { type HealthPlan, type ImagePlan, type ImageSketch, planVersion, type PlannedFile } from "./image-plan.ts";
 import type { PlannedImage } from "./plan-images.ts";
 import type { PlanServices } from "./services.ts";
 import { writableFolders } from "./writable-folders.ts";
@@ -23,6 +24,18 @@ export interface DebianImageRequest {
   archive: DebianArchive;
 }
 
+/** How an image of Debian packages alone runs: its configuration, and what is known of the server in it. */
+export function sketchDebianImage(project: Project, intent: ImageIntent): ImageSketch {
+  const server = serverOf(intent);
+  return {
+    ...describeDebianImage(project, intent),
+    kind: "debian",
+    packages: intent.packages.map(({ value }) => value),
+    distributions: [],
+    files: Object.keys(server?.files ?? {}).map((path) => path.slice(1)),
+  };
+}
+
 /**
  * Plans an image of `kind = "debian"`: packages, a command and a user, without Python and without the project's files.
  * @throws SheafError SHEAF_NO_COMMAND for packages of which Sheaf doesn't know how they are started
@@ -33,37 +46,31 @@ export async function planDebianImage(
 ): Promise<PlannedImage> {
   const { config } = project;
   const names = intent.packages.map(({ value }) => value);
-  const server = debianServer(names);
-  const command = intent.command ?? knownCommand(intent, server);
-  const id = config.uid ?? 10001;
-  const user = { name: intent.settings.user ?? server?.user ?? config.user ?? "appuser", uid: id, gid: id };
+  const server = serverOf(intent);
+  const run = describeDebianImage(project, intent);
   const shell = server?.files !== undefined || (config.shell ?? true);
   const created = createdTime();
-  const files = Object.entries(server?.files ?? {}).map(([path, text]) => ownFile(path, text));
+  // What somebody names is taken.
+  const without = Object.entries(server?.without ?? {}).filter(([name]) => !names.includes(name));
   const environment = await prepareDebianEnvironment(
     {
       platform,
       archive,
       archiveState: `${archive.codename} ${archive.signedAt}`,
       packages: new Map(intent.packages.map(({ value, source }) => [value, source])),
-      // What somebody names is taken.
-      without: Object.keys(server?.without ?? {}).filter((name) => !names.includes(name)),
+      without: without.map(([name]) => name),
       shell,
       ignoreScripts: config["ignore-scripts"] ?? [],
       mtime: created,
-      user,
+      user: run.user.value,
     },
     services,
   );
-  const workdir: Sourced<string> = intent.settings.workdir
-    ? { value: intent.settings.workdir, source: "config" }
-    : { value: server?.writable[0] ?? `/home/${user.name}`, source: "default" };
+  const labels = imageLabels(project, intent, `debian:${archive.codename}`);
   const plan: ImagePlan = {
     planVersion,
-    name: intent.name,
-    role: intent.role,
+    ...run,
     platform,
-    project: { name: project.name.value, version: project.version?.value },
     base: {
       kind: "debian",
       codename: archive.codename,
@@ -75,11 +82,39 @@ export async function planDebianImage(
     packages: environment.packages,
     resolution: { source: "Debian packages", locked: true },
     distributions: [],
-    files,
+    files: Object.entries(server?.files ?? {}).map(([path, text]) => ownFile(path, text)),
     withheld: [],
-    user: { value: user, source: intent.settings.user || config.uid ? "config" : server ? "its package" : "default" },
+    config: { ...run.config, labels },
+    options: { strip: false, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
+    notes: [
+      ...without.map(([name, why]) => ({ level: "note" as const, message: `${name} is left out: ${why}` })),
+      ...environment.notes,
+    ],
+  };
+  return { plan, environment, reached: [] };
+}
+
+function serverOf(intent: ImageIntent): DebianServer | undefined {
+  return debianServer(intent.packages.map(({ value }) => value));
+}
+
+function describeDebianImage(project: Project, intent: ImageIntent): DescribedImage["run"] {
+  const { config } = project;
+  const { settings } = intent;
+  const server = serverOf(intent);
+  const command = intent.command ?? knownCommand(intent, server);
+  const id = config.uid ?? 10001;
+  const user = { name: settings.user ?? server?.user ?? config.user ?? "appuser", uid: id, gid: id };
+  const workdir: Sourced<string> = settings.workdir
+    ? { value: settings.workdir, source: "config" }
+    : { value: server?.writable[0] ?? `/home/${user.name}`, source: "default" };
+  return {
+    name: intent.name,
+    role: intent.role,
+    project: { name: project.name.value, version: project.version?.value },
+    user: { value: user, source: settings.user || config.uid ? "config" : server ? "its package" : "default" },
     writable: writableFolders(
-      [...(server?.writable ?? []), ...(intent.settings.writable ?? [])],
+      [...(server?.writable ?? []), ...(settings.writable ?? [])],
       command.value,
       workdir.value,
     ),
@@ -93,18 +128,11 @@ export async function planDebianImage(
       command,
       ports: portsOf(intent, server),
       health: healthOf(intent, server),
-      labels: imageLabels(project, intent, `debian:${archive.codename}`),
+      labels: imageLabels(project, intent, "debian"),
       stopSignal: stopSignalOf(intent, server),
     },
-    options: { strip: false, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
-    notes: [
-      ...Object.entries(server?.without ?? {})
-        .filter(([name]) => !names.includes(name))
-        .map(([name, why]) => ({ level: "note" as const, message: `${name} is left out: ${why}` })),
-      ...environment.notes,
-    ],
+    budget: budgetOf(intent),
   };
-  return { plan, environment, reached: [] };
 }
 
 function knownCommand(intent: ImageIntent, server: DebianServer | undefined): Sourced<string[]> {

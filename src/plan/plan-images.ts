@@ -5,13 +5,11 @@ import type { SheafEvent } from "../events.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
 import type { Platform } from "../platform.ts";
-import { parseSize } from "../project/config/parse-size.ts";
-import type { Project, Sourced } from "../project/project.ts";
+import type { Project } from "../project/project.ts";
 import { readProject } from "../project/read-project.ts";
 import { resolveDistributions } from "../resolve/resolve.ts";
 import { satisfies } from "../resolve/specifiers.ts";
 import type { Distribution, Resolution, Target } from "../resolve/resolution.ts";
-import { placeFiles } from "./app-files.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { ChosenBase } from "./base-image.ts";
 import { checkImports } from "./check-imports.ts";
@@ -20,20 +18,18 @@ import { choosePython, debianOffers, findCompiler, type WantedOffer } from "./ch
 import { readCommand } from "./command.ts";
 import type { Environment } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
-import { chooseHealth } from "./health.ts";
+import { describeImage, type DescribedImage } from "./describe-image.ts";
 import { onlyImage } from "./only-image.ts";
+import type { OverBase } from "./over-base.ts";
 import { buildArgument, choosePlatform, type PlanOptions } from "./options.ts";
-import { type ImagePlan, type PlanNote, planVersion } from "./image-plan.ts";
+import { type ImagePlan, type ImageSketch, type InstallPlan, type PlanNote, planVersion } from "./image-plan.ts";
 import { prepareWithSetuptools } from "./legacy-setuptools.ts";
 import { type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
 import { pythonWithWheels } from "./python-with-wheels.ts";
 import { resolveRequirements } from "./resolve-requirements.ts";
 import type { PlanServices } from "./services.ts";
-import { serverCommand } from "./server-command.ts";
 import { startModules } from "./start-modules.ts";
 import { wantedPackages } from "./wanted-packages.ts";
-import { writableFolders } from "./writable-folders.ts";
-import { chooseWorkdir, imageSettings } from "./settings.ts";
 import { createdTime } from "./created-time.ts";
 
 /** An image as planned: the plan itself, and the prepared parts that `assemble` puts together. */
@@ -70,6 +66,21 @@ export async function planImages(options: PlanOptions, services: PlanServices): 
     else images.push(await planner.plan(intent));
   }
   return { project, images };
+}
+
+/** How the images of a project run, without what they are made of: nothing but indexes and locks is fetched. */
+export async function sketchImages(
+  options: PlanOptions,
+  services: PlanServices,
+): Promise<{ project: Project; code: OwnCode; images: ImageSketch[] }> {
+  const project = await readProject(options.directory, { app: options.app, records: services.store });
+  const platform = choosePlatform(options.platform, project);
+  const intents = chooseImages(project, { names: options.images });
+  const code = readOwnCode(project);
+  const planner = new Planner({ project, platform, options, intents, code }, services);
+  const images: ImageSketch[] = [];
+  for (const intent of intents) if (!(await planner.lacksFlower(intent))) images.push(await planner.sketch(intent));
+  return { project, code, images };
 }
 
 /** Only what a resolution needs to know of each image: for `sheaf lock`. */
@@ -153,18 +164,14 @@ class Planner {
     ]);
     const over = chosenBase && (await planOver(chosenBase, archive, choice));
     const debianPython = choice.kind === "debian" ? await debianParts(archive, choice) : undefined;
-    const command = intent.command ?? serverCommand(intent, asked);
-    const workdir = chooseWorkdir(intent);
-    const inProject = placeFiles({ project, intent, workdir: workdir.value, store: this.#services.store });
-    const placed = over ? { ...inProject, files: over.place(inProject.files) } : inProject;
+    const base = over?.base ?? composedBase(archive, config.shell ?? true);
+    const { run, placed } = this.#describe(intent, { resolution: asked, base, over });
     const importRoots = [...new Set([intent.app?.importRoot ?? "", project.directory, ""])];
-    const facts = readCommand(command.value);
+    const facts = readCommand(run.config.command.value);
     const start = startModules({ facts, intent, code, importRoots });
     const own = ownImports(code, { start, importRoots, python: choice.minor });
     const compiler =
       config.bytecode === false ? undefined : findCompiler(choice, { platform, storeRoot: this.#services.store.root });
-    const wantedUser = { name: config.user ?? "appuser", uid: config.uid ?? 10001, gid: config.uid ?? 10001 };
-    const user = over ? over.user(wantedUser, config.uid !== undefined) : wantedUser;
     const shell = config.shell ?? true;
     const strip = config.strip ?? true;
     const created = createdTime();
@@ -184,7 +191,7 @@ class Planner {
         ignoreScripts: config["ignore-scripts"] ?? [],
         keepFilesOf: config["keep-files-of"] ?? [],
         mtime: created,
-        user,
+        user: run.user.value,
         places: intent.role === "api" ? "load" : "all",
         imports: [...new Set([...own.names, facts.program])].toSorted(),
         compiler,
@@ -209,34 +216,10 @@ class Planner {
       resolve: async (other) => this.#resolution(other, await this.target(), { tentative: true }),
     });
     if (wider) return this.plan(wider.intent, [...widenedBy, ...wider.messages]);
-    const probe = chooseHealth({ intent, sources: code.sources, port: intent.port, shell, ...over?.tools });
-    const health = over ? over.probe(probe) : probe;
-    const base: ImagePlan["base"] = over?.base ?? {
-      kind: "debian",
-      codename: archive.codename,
-      version: archive.version || archive.codename,
-      signedAt: archive.signedAt,
-      shell,
-      source: "apt configuration of this machine",
-    };
-    const settings = imageSettings({
-      project,
-      intent,
-      command,
-      workdir,
-      importRoots: placed.importRoots,
-      appEnv: buildArgument(this.#input.options, "APP_ENV"),
-      port: intent.port,
-      health,
-      base: base.kind === "image" ? base.reference : `debian:${archive.codename}`,
-      user,
-    });
     const plan: ImagePlan = {
       planVersion,
-      name: intent.name,
-      role: intent.role,
+      ...run,
       platform,
-      project: { name: project.name.value, version: project.version?.value },
       python: {
         version: choice.version,
         kind: choice.kind,
@@ -248,6 +231,7 @@ class Planner {
       base,
       packages: environment.packages,
       resolution: { source: resolution.source, locked: resolution.locked },
+      ...(this.#input.options.installation ? { install: await this.#installation(intent, asked) } : {}),
       distributions: environment.distributions.map(({ name, version, filename, sha256, source, built }) => ({
         name,
         version,
@@ -258,15 +242,7 @@ class Planner {
       })),
       files: placed.files,
       withheld: project.withheld.map(({ path, reason, rule }) => ({ path, reason, rule })),
-      user: { value: user, source: config.uid || config.user ? "config" : "default" },
-      writable: writableFolders(
-        [...(config.writable ?? []), ...(intent.settings.writable ?? [])],
-        command.value,
-        workdir.value,
-      ),
-      config: over ? over.config(settings) : settings,
       options: { strip, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
-      budget: budgetOf(intent),
       notes: [
         ...fileNotes(project),
         ...[...widenedBy, ...prepared.messages].map((message): PlanNote => ({ level: "note", message })),
@@ -280,6 +256,40 @@ class Planner {
     const inImage = new Map(placed.files.map((file) => [file.from, file.path]));
     const reached = own.reached.map((file) => inImage.get(file)).filter((file): file is string => file !== undefined);
     return { plan, environment, reached, compiler, ...(over ? { base: over.request.image } : {}) };
+  }
+
+  /** How an image runs, without a package of it being fetched. */
+  async sketch(intent: ImageIntent): Promise<ImageSketch> {
+    if (intent.kind === "debian") {
+      const { sketchDebianImage } = await import("./plan-debian.ts");
+      return sketchDebianImage(this.#input.project, intent);
+    }
+    const { choice } = await (this.#python ??= this.#choosePython());
+    const chosenBase = await this.#chosenBase();
+    const over = chosenBase && (await planOver(chosenBase, await this.#archiveFor(choice), choice));
+    const resolution = await this.#resolution(intent, await this.target(), { tentative: true });
+    const { run, placed } = this.#describe(intent, { resolution, base: over?.base, over });
+    return {
+      ...run,
+      kind: "python",
+      packages: intent.packages.map(({ value }) => value),
+      distributions: resolution.distributions.map(({ name }) => name),
+      files: placed.files.map((file) => file.path),
+    };
+  }
+
+  #describe(intent: ImageIntent, { resolution, base, over }: Described): DescribedImage {
+    const { project, options, code } = this.#input;
+    return describeImage({
+      project,
+      intent,
+      resolution,
+      sources: code.sources,
+      store: this.#services.store,
+      appEnv: buildArgument(options, "APP_ENV"),
+      base: base?.kind === "image" ? base.reference : `debian:${base?.codename ?? ""}`,
+      over,
+    });
   }
 
   #chosenBase(): Promise<ChosenBase | undefined> {
@@ -366,6 +376,13 @@ class Planner {
     );
   }
 
+  async #installation(intent: ImageIntent, resolution: Resolution): Promise<InstallPlan> {
+    const { planInstallation } = await import("./installation.ts");
+    const { project, intents } = this.#input;
+    const request = { project, intent, resolution, single: intents.length === 1 };
+    return planInstallation(request, this.#services);
+  }
+
   async #resolve(intent: ImageIntent, target: Target): Promise<Resolution> {
     const started = performance.now();
     const resolution = await this.#resolution(intent, target);
@@ -386,6 +403,23 @@ class Planner {
     if (kind !== "wheel" || this.#services.offline) return;
     this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
+}
+
+interface Described {
+  resolution: Resolution;
+  base: ImagePlan["base"] | undefined;
+  over: OverBase | undefined;
+}
+
+function composedBase(archive: DebianArchive, shell: boolean): ImagePlan["base"] {
+  return {
+    kind: "debian",
+    codename: archive.codename,
+    version: archive.version || archive.codename,
+    signedAt: archive.signedAt,
+    shell,
+    source: "apt configuration of this machine",
+  };
 }
 
 /** The base image that a flag or the configuration names. Its code is loaded only then. */
@@ -417,9 +451,4 @@ function flowerLeftOut({ name, command }: ImageIntent): SheafEvent {
     message: `the image "${name}" is left out: ${command?.source ?? "compose"} starts flower, which nothing in the project installs`,
     hint: "add flower to the dependencies, or run its own image beside",
   };
-}
-
-function budgetOf({ settings }: ImageIntent): Sourced<number> | undefined {
-  const value = settings.budget === undefined ? undefined : parseSize(settings.budget);
-  return value === undefined ? undefined : { value, source: "config" };
 }

@@ -65,6 +65,7 @@ function environment({
     // The file system may be read-only, and everything that matters is compiled.
     PYTHONDONTWRITEBYTECODE: byDefault("1"),
     PYTHONPATH: { value: pythonPath, source: "where the project's modules are" },
+    ...(intent.settings.gpu ? gpuVariables : {}),
     // Only as told: applications check it against names of their own.
     ...(told ? { APP_ENV: told } : {}),
     ...(readCommand(command.value).program === "uvicorn" || command.value.includes("uvicorn")
@@ -87,6 +88,15 @@ function environment({
   if (evident["PATH"]?.source !== "config") merged["PATH"] = defaults["PATH"] ?? byDefault("");
   return Object.fromEntries(Object.entries(merged).toSorted(([a], [b]) => byCodeUnit(a, b)));
 }
+
+/** What NVIDIA's container runtime is told: which GPUs and which of the driver's libraries the container gets. */
+const gpuVariables: Record<string, Sourced<string>> = Object.fromEntries(
+  Object.entries({
+    CUDA_VISIBLE_DEVICES: "0",
+    NVIDIA_VISIBLE_DEVICES: "all",
+    NVIDIA_DRIVER_CAPABILITIES: "compute,utility",
+  }).map(([name, value]) => [name, { value, source: "default: it wants a GPU" }]),
+);
 
 /** Variables that steer an installation in a Dockerfile and say nothing to the finished image. */
 const builderOnly = new Set([
