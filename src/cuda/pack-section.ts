@@ -1,11 +1,11 @@
-import { fatBinaryMagic, fatHeaderSize } from "./fat-binary.ts";
+import { fatHeaderSize } from "./fat-binary.ts";
 import type { FatBinary } from "./fat-binary.ts";
+import { fatBinaryHeader, placeholderEntry } from "./write-fat-binary.ts";
 import type { FatSection } from "./device-code.ts";
 import { fixedPart } from "./references.ts";
 import type { References } from "./references.ts";
 import { selectEntries } from "./select.ts";
 import type { SelectOptions } from "./select.ts";
-import { viewOf } from "./little-endian.ts";
 import type { Part } from "./random-access.ts";
 
 /** A section of fat binaries with what is left of them, back to back. */
@@ -71,23 +71,18 @@ function trim(
   options: SelectOptions | undefined,
 ): { parts: Part[]; size: number; unserved: number[] } {
   const start = sectionOffset + binary.offset;
-  const selection = options && selectEntries(binary, options);
-  if (!selection || binary.unknown !== undefined || selection.kept.length === binary.entries.length) {
-    return { parts: [{ from: start, length: binary.size }], size: binary.size, unserved: selection?.unserved ?? [] };
-  }
-  const content = selection.kept.reduce((sum, { size }) => sum + size, 0);
-  const parts: Part[] = [{ bytes: fatBinaryHeader(content) }];
+  const same: { parts: Part[]; size: number; unserved: number[] } = {
+    parts: [{ from: start, length: binary.size }],
+    size: binary.size,
+    unserved: [],
+  };
+  if (!options || binary.unknown !== undefined) return same;
+  const selection = selectEntries(binary, options);
+  const placeholder = selection.kept.length === 0 ? placeholderEntry(binary) : new Uint8Array();
+  const content = selection.kept.reduce((sum, { size }) => sum + size, placeholder.length);
+  // What a fat binary of nothing but a small entry would win is no reason to write one anew.
+  if (fatHeaderSize + content >= binary.size) return { ...same, unserved: selection.unserved };
+  const parts: Part[] = [{ bytes: fatBinaryHeader(content) }, { bytes: placeholder }];
   for (const { offset, size } of selection.kept) parts.push({ from: start + offset, length: size });
   return { parts, size: fatHeaderSize + content, unserved: selection.unserved };
-}
-
-/** The header of a fat binary: magic, version 1, its own size, and that of the entries. */
-export function fatBinaryHeader(content: number): Uint8Array {
-  const header = new Uint8Array(fatHeaderSize);
-  const view = viewOf(header);
-  view.setUint32(0, fatBinaryMagic, true);
-  view.setUint16(4, 1, true);
-  view.setUint16(6, fatHeaderSize, true);
-  view.setBigUint64(8, BigInt(content), true);
-  return header;
 }

@@ -23,8 +23,8 @@ export interface Selection {
 /**
  * Chooses what stays of a fat binary as the driver chooses what it loads: for each target the machine code of the same
  * major with the highest minor that is not above it, beside it the code for exactly this capability or family (`a`, `f`);
- * only without any, the newest PTX that is not newer than the target. A fat binary without code for a target keeps its
- * smallest entry, so that it stays one. Of those whose form is not known everything stays.
+ * only without any, the newest PTX that is not newer than the target. Nothing stays of a fat binary without code for any
+ * target, and everything of those whose form is not known.
  */
 export function selectEntries(binary: FatBinary, options: SelectOptions): Selection {
   if (binary.unknown !== undefined) return { kept: binary.entries, unserved: [] };
@@ -37,9 +37,7 @@ export function selectEntries(binary: FatBinary, options: SelectOptions): Select
     for (const image of chosen) kept.add(image);
   }
   if (options.newestPtx) for (const image of newest(images.filter(({ kind }) => kind === "ptx"))) kept.add(image);
-  const entries = binary.entries.filter((entry) => entry.images.some((image) => kept.has(image)));
-  const smallest = binary.entries.toSorted((a, b) => a.size - b.size || a.offset - b.offset).slice(0, 1);
-  return { kept: entries.length > 0 ? entries : smallest, unserved };
+  return { kept: binary.entries.filter((entry) => entry.images.some((image) => kept.has(image))), unserved };
 }
 
 /** What a GPU may use: images of the same architecture are alike to the driver, so all of them. */

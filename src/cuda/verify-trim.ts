@@ -7,13 +7,16 @@ import { readDeviceCode } from "./device-code.ts";
 import type { DeviceCode, FatSection } from "./device-code.ts";
 import { offsetOfAddress } from "./elf-headers.ts";
 import type { ElfHeaders } from "./elf-headers.ts";
+import { fatHeaderSize } from "./fat-binary.ts";
 import type { FatBinary } from "./fat-binary.ts";
+import { bytesSource } from "./random-access.ts";
 import type { RandomAccess } from "./random-access.ts";
 import { readReferences } from "./references.ts";
 import type { References } from "./references.ts";
 import { imagesFor } from "./select.ts";
 import type { SelectOptions } from "./select.ts";
 import { pageSize } from "./shrink.ts";
+import { placeholderEntry } from "./write-fat-binary.ts";
 
 interface Original {
   code: DeviceCode;
@@ -90,7 +93,13 @@ async function entriesProblem([before, original]: Side, [after, trimmed]: Side):
       if (!isSame) return `fat binary ${index}, of an unknown form, has changed`;
       continue;
     }
-    if (binary.entries.length === 0) return `fat binary ${index} is empty`;
+    if (binary.entries.length === 0 && old.entries.length > 0) return `fat binary ${index} is empty`;
+    const placeholder = placeholderEntry(old);
+    const isEmptied =
+      binary.size === fatHeaderSize + placeholder.length &&
+      (await compareRanges([after, to + fatHeaderSize], [bytesSource(placeholder), 0], { length: placeholder.length }));
+    // That no target had code there either, the section's own check has seen.
+    if (isEmptied) continue;
     let next = 0;
     for (const { offset, size } of binary.entries) {
       for (; ; next++) {
