@@ -7,6 +7,8 @@ export interface CudaLibrary {
   status: (soname: string) => number;
   returnsText?: RegExp;
   returnsZero?: RegExp;
+  /** The functions that are meant for others, where a library exports tens of thousands of names beside them. */
+  functions?: RegExp;
 }
 
 /** Statuses from the libraries' headers. */
@@ -45,7 +47,13 @@ export const cudaLibraries: readonly CudaLibrary[] = [
     status: () => 10,
     returnsText: /^cusparseGetError(?:Name|String)$/,
   },
-  { name: "cusparselt", soname: /^libcusparseLt\b.*\.so\./, status: () => 10, returnsText: /^cusparseLtGetError/ },
+  {
+    name: "cusparselt",
+    soname: /^libcusparseLt\.so\./,
+    status: () => 10,
+    returnsText: /^cusparseLtGetError/,
+    functions: /^cusparseLt/,
+  },
   { name: "cupti", soname: /^libcupti\.so\./, status: () => 27 },
   // An invalid usage, which is what a call of something absent is.
   { name: "nccl", soname: /^libnccl\.so\./, status: () => 5, returnsText: /^p?ncclGet(?:ErrorString|LastError)$/ },

@@ -26,7 +26,8 @@ export async function stubLibrary(
   const library = cudaLibraryOf(read.soname);
   if (!library) return undefined;
   // Of a library for C, what C++ compilers export beside its functions is nobody's interface.
-  const symbols = read.symbols.filter(({ name }) => !name.startsWith("_Z"));
+  const isForOthers = (name: string) => library.functions?.test(name) ?? !name.startsWith("_Z");
+  const symbols = read.symbols.filter(({ name, kind }) => kind === "absolute" || isForOthers(name));
   const bytes = writeStub(
     { ...read, symbols },
     {
