@@ -98,7 +98,8 @@ async function credentialsIn(config: AuthConfig, lookup: Lookup): Promise<Creden
 
 /** Names under which tools keep the credentials of a host; Docker Hub's is that of its first API. */
 function keysOf(host: string): string[] {
-  if (/(?:^|\.)docker\.io$/.test(host)) return ["https://index.docker.io/v1/", "docker.io", "index.docker.io"];
+  if (/^(?:index\.|registry-1\.)?docker\.io$/.test(host))
+    return ["https://index.docker.io/v1/", "docker.io", "index.docker.io"];
   return [host, `https://${host}`, `http://${host}`, `https://${host}/v1/`, `https://${host}/v2/`];
 }
 
@@ -147,7 +148,7 @@ async function askHelper(
   if (code !== 0) {
     // The helpers of docker/docker-credential-helpers say so on standard output.
     if (/credentials not found|no credentials|not found in/i.test(stdout + stderr)) return undefined;
-    throw helperFailed(found, (stderr.trim() || stdout.trim()).split("\n")[0] || `exit code ${code}`);
+    throw helperFailed(found, firstLine(stderr) || firstLine(stdout) || `exit code ${code}`);
   }
   if (stdout.trim() === "") return undefined;
   let answer: unknown;
@@ -167,17 +168,22 @@ async function runHelper(
   server: string,
   environment: NodeJS.ProcessEnv,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(program, ["get"], { env: environment, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(program, ["get"], { env: environment, stdio: ["pipe", "pipe", "pipe"], detached: true });
   const output = { stdout: "", stderr: "" };
+  const end = () => {
+    killGroup(child.pid);
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
   for (const name of ["stdout", "stderr"] as const) {
     child[name].setEncoding("utf8").on("data", (text: string) => {
       output[name] += text;
-      if (output[name].length > largestAnswer) child.kill("SIGKILL");
+      if (output[name].length > largestAnswer) end();
     });
   }
   // A helper may answer without having read its input.
   child.stdin.on("error", () => undefined).end(server);
-  const timer = setTimeout(() => child.kill("SIGKILL"), helperMs);
+  const timer = setTimeout(end, helperMs);
   try {
     const code = await new Promise<number | null>((resolve, reject) => {
       child.once("error", reject);
@@ -191,10 +197,24 @@ async function runHelper(
   }
 }
 
+/** The helper and what it has started. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has just ended.
+  }
+}
+
 function helperFailed(program: string, reason: string): SheafError {
   return new SheafError("SHEAF_REGISTRY_AUTH", `${program} did not give the credentials: ${reason}`, {
     hint: "try it by hand: echo HOST | docker-credential-NAME get",
   });
+}
+
+function firstLine(text: string): string {
+  return (text.trim().split("\n")[0] ?? "").slice(0, 300);
 }
 
 function isText(value: unknown): value is string {

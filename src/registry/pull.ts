@@ -56,7 +56,8 @@ export async function pullImage(reference: RegistryReference, options: PullOptio
     );
     if (platform && image.platform.architecture !== platform.architecture)
       throw noSuchPlatform(repositoryOf.name, platform, [image.platform.architecture ?? "unknown"]);
-    return { image, digest: root.digest, close: () => transport.close() };
+    let closed: Promise<void> | undefined;
+    return { image, digest: root.digest, close: () => (closed ??= transport.close()) };
   } catch (error) {
     await transport.close();
     throw error;
