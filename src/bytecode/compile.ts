@@ -1,16 +1,19 @@
 import { SheafError } from "../errors.ts";
 import { magicBytes, magicNumber } from "./magic.ts";
 import { canonicalMarshal, knowsMarshal } from "./marshal.ts";
-import { runCompiler, type Compiled, type InterpreterFacts, type Module } from "./subprocess.ts";
+import { type Compiled, CompilerProcess, type InterpreterFacts, type Module } from "./subprocess.ts";
 
-export interface BytecodeRequest {
+export interface CompilerOptions {
   /** Executable on this machine, of the minor that the image has. */
   python: string;
   /** `3.12`: checked when given. */
   minor?: string;
-  modules: Module[];
   /** How many interpreters run at once; 2 unless told. */
   processes?: number;
+}
+
+export interface BytecodeRequest extends CompilerOptions {
+  modules: Module[];
 }
 
 /** Raised when the same source gives other bytes. Part of every key under which bytecode is kept. */
@@ -25,25 +28,49 @@ export const bytecodeRecipe = 1;
  * @throws SheafError SHEAF_BYTECODE when the interpreter can't be run or isn't CPython of the minor
  */
 export async function compileBytecode(request: BytecodeRequest): Promise<(Uint8Array | undefined)[]> {
-  const { python, modules } = request;
-  const results: (Uint8Array | undefined)[] = Array.from({ length: modules.length });
-  if (modules.length === 0) return results;
-  await Promise.all(
-    shares(modules, request.processes ?? 2).map((share) =>
-      runCompiler({
-        python,
-        modules: share.map((index) => modules[index]!),
-        onStart: (facts) => checkInterpreter(facts, request),
-        onResult: (position, compiled, facts) => {
-          results[share[position]!] = compiled && pycOf(compiled, facts);
-        },
-      }),
-    ),
-  );
-  return results;
+  const compiler = new Compiler(request);
+  try {
+    return await Promise.all(request.modules.map((module) => compiler.compile(module)));
+  } finally {
+    compiler.close();
+  }
 }
 
-function checkInterpreter(facts: InterpreterFacts, { python, minor }: BytecodeRequest): void {
+/** Interpreters that compile modules as they come, as `compileBytecode` does. They end with `close`. */
+export class Compiler {
+  readonly #options: CompilerOptions;
+  readonly #processes: CompilerProcess[] = [];
+  #given = 0;
+
+  constructor(options: CompilerOptions) {
+    this.#options = options;
+  }
+
+  /** The .pyc of a module. @throws SheafError SHEAF_BYTECODE */
+  async compile(module: Module): Promise<Uint8Array | undefined> {
+    const { compiled, facts } = await this.#process().compile(module);
+    return compiled && pycOf(compiled, facts);
+  }
+
+  close(): void {
+    for (const process of this.#processes) process.kill();
+  }
+
+  /** The one with the least to do. */
+  #process(): CompilerProcess {
+    const { python, processes = 2 } = this.#options;
+    this.#given++;
+    // An interpreter takes as long to start as twenty modules to compile.
+    if (this.#processes.length < Math.min(processes, Math.ceil(this.#given / 20))) {
+      const started = new CompilerProcess({ python, onStart: (facts) => checkInterpreter(facts, this.#options) });
+      this.#processes.push(started);
+      return started;
+    }
+    return this.#processes.reduce((least, one) => (one.load < least.load ? one : least));
+  }
+}
+
+function checkInterpreter(facts: InterpreterFacts, { python, minor }: CompilerOptions): void {
   const is = `3.${facts.minor}`;
   if (minor !== undefined && minor !== is) throw unfit(python, `is Python ${is}, the image has ${minor}`);
   const expected = magicNumber(is);
@@ -72,17 +99,4 @@ function canonicalOf(stream: Uint8Array, minor: number): Uint8Array | undefined 
   } catch {
     return undefined;
   }
-}
-
-/** Positions of the modules for each process, about the same number of source bytes each. */
-function shares(modules: Module[], processes: number): number[][] {
-  // An interpreter takes as long to start as twenty modules to compile.
-  const count = Math.max(1, Math.min(processes, Math.ceil(modules.length / 20)));
-  const parts = Array.from({ length: count }, () => ({ positions: [] as number[], size: 0 }));
-  modules.forEach(({ source }, position) => {
-    const part = parts.reduce((least, one) => (one.size < least.size ? one : least));
-    part.positions.push(position);
-    part.size += source.length + 1000;
-  });
-  return parts.map((part) => part.positions);
 }

@@ -1,5 +1,3 @@
-import { byCodeUnit } from "../order.ts";
-
 /** How modules are found and read. The caller knows the paths and keeps what was parsed. */
 export interface ReachInput {
   /** Dotted names of the modules that are started: `app.main`, `uvicorn`, `celery.__main__`. */
@@ -17,9 +15,9 @@ export interface ReachInput {
  * The source files that a start may import, over all imports, those inside functions included, and over the strings that
  * name modules. Packages above a module come with it. More than is loaded at any one start, less than all.
  *
- * @returns paths, sorted by code unit
+ * @returns paths, each once, in the order in which they are found
  */
-export function reachModules({ start, find, imports }: ReachInput): string[] {
+export function* reachModules({ start, find, imports }: ReachInput): Generator<string> {
   const paths = new Set<string>();
   const seen = new Set<string>();
   const pending: string[] = [];
@@ -35,9 +33,9 @@ export function reachModules({ start, find, imports }: ReachInput): string[] {
     const found = find(module);
     if (!found || paths.has(found.path)) continue;
     paths.add(found.path);
+    yield found.path;
     for (const name of imports(found.path).modules) want(name);
   }
-  return [...paths].toSorted(byCodeUnit);
 }
 
 /** `a`, `a.b`, `a.b.c` of `a.b.c`: importing a module imports the packages above it. */

@@ -8,6 +8,8 @@ export interface Module {
   source: Uint8Array;
   /** Absolute path in the image: `/usr/local/lib/python3.12/json/__init__.py`. */
   path: string;
+  /** The file of this machine that the source was read from, where an interpreter may have compiled it. */
+  origin?: string;
 }
 
 export interface Compiled {
@@ -24,51 +26,119 @@ export interface InterpreterFacts {
   magic: number;
 }
 
-export interface CompilerRun {
+export interface CompilerProcessOptions {
   python: string;
-  modules: Module[];
-  /** May throw to end the run. */
+  /** May throw: nothing is compiled then. */
   onStart: (facts: InterpreterFacts) => void;
-  /** Called once a module, in order; undefined for what doesn't compile. */
-  onResult: (position: number, compiled: Compiled | undefined, facts: InterpreterFacts) => void;
   /** How long one module may take, in ms. */
   idleMs?: number;
 }
 
+interface Waiting {
+  module: Module;
+  resolve: (answer: { compiled: Compiled | undefined; facts: InterpreterFacts }) => void;
+  reject: (error: unknown) => void;
+}
+
 /**
- * Feeds modules to one interpreter. One that dies over a module (deeply nested source can overflow C's stack) is started
- * again behind it.
- *
- * @throws SheafError SHEAF_BYTECODE when the interpreter can't be started
+ * One interpreter, started with the first module, that answers in order. One that dies over a module (deeply nested source
+ * can overflow C's stack) is started again behind it.
  */
-export async function runCompiler(run: CompilerRun): Promise<void> {
-  let done = 0;
-  while (done < run.modules.length) {
-    done += await compileFrom(done, run);
-    if (done < run.modules.length) done++;
+export class CompilerProcess {
+  readonly #options: CompilerProcessOptions;
+  readonly #waiting: Waiting[] = [];
+  #load = 0;
+  #run: Run | undefined;
+
+  constructor(options: CompilerProcessOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes of source that have no answer yet. */
+  get load(): number {
+    return this.#load;
+  }
+
+  /**
+   * @returns undefined for `compiled` when the module isn't Python of this minor
+   * @throws SheafError SHEAF_BYTECODE when the interpreter can't be started, and what `onStart` throws
+   */
+  compile(module: Module): Promise<{ compiled: Compiled | undefined; facts: InterpreterFacts }> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ module, resolve, reject });
+      this.#load += costOf(module);
+      const run = (this.#run ??= this.#start());
+      run.send(module);
+    });
+  }
+
+  /** Stops the interpreter; what waits is never answered. */
+  kill(): void {
+    this.#waiting.length = 0;
+    this.#run?.kill();
+  }
+
+  #start(): Run {
+    const run = new Run(this.#options, {
+      answer: (compiled, facts) => {
+        this.#next()?.resolve({ compiled, facts });
+        return this.#waiting.length > 0;
+      },
+      close: (facts, failure) => {
+        if (this.#run === run) this.#run = undefined;
+        if (this.#waiting.length === 0) return;
+        if (failure || !facts) {
+          for (let each = this.#next(); each; each = this.#next()) each.reject(failure);
+          return;
+        }
+        // It died over the module that it was at.
+        this.#next()?.resolve({ compiled: undefined, facts });
+        if (this.#waiting.length === 0) return;
+        const again = (this.#run = this.#start());
+        for (const { module } of this.#waiting) again.send(module);
+      },
+    });
+    return run;
+  }
+
+  #next(): Waiting | undefined {
+    const next = this.#waiting.shift();
+    if (next) this.#load -= costOf(next.module);
+    return next;
   }
 }
 
-/** The number of answers until the end or until the interpreter died. */
-function compileFrom(first: number, run: CompilerRun): Promise<number> {
-  const child = spawn(run.python, ["-I", "-S", "-X", "utf8", "-c", compilerProgram], {
-    stdio: ["pipe", "pipe", "pipe"],
-    cwd: "/",
-    // An interpreter that was never installed properly may find its library only through this.
-    env: pick(process.env, ["LD_LIBRARY_PATH"]),
-  });
-  return new Promise((resolve, reject) => {
+/** A module costs something even when it is empty. */
+function costOf({ source }: Module): number {
+  return source.length + 1000;
+}
+
+interface Listener {
+  /** @returns whether more answers are expected */
+  answer: (compiled: Compiled | undefined, facts: InterpreterFacts) => boolean;
+  /** Once, at the end. A failure is one of the interpreter, not of a module. */
+  close: (facts: InterpreterFacts | undefined, failure: unknown) => void;
+}
+
+/** One life of an interpreter. */
+class Run {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor({ python, onStart, idleMs = 60_000 }: CompilerProcessOptions, listener: Listener) {
+    const child = spawn(python, ["-I", "-S", "-X", "utf8", "-c", compilerProgram], {
+      stdio: ["pipe", "pipe", "pipe"],
+      cwd: "/",
+      // An interpreter that was never installed properly may find its library only through this.
+      env: pick(process.env, ["LD_LIBRARY_PATH"]),
+    });
     const reader = new FrameReader();
     let stderr = "";
     let facts: InterpreterFacts | undefined;
-    let answers = 0;
-    const total = run.modules.length - first;
-    const fail = (error: unknown) => {
-      clearTimeout(timer);
-      child.kill("SIGKILL");
-      reject(error);
-    };
-    const timer = setTimeout(() => child.kill("SIGKILL"), run.idleMs ?? 60_000);
+    let failure: unknown;
+    const timer = setTimeout(() => child.kill("SIGKILL"), idleMs);
+    this.#child = child;
+    this.#timer = timer;
 
     child.stdout.on("data", (chunk: Buffer) => {
       timer.refresh();
@@ -77,16 +147,14 @@ function compileFrom(first: number, run: CompilerRun): Promise<number> {
         if (!facts) {
           facts = readFacts(reader);
           if (!facts) return;
-          run.onStart(facts);
+          onStart(facts);
         }
-        while (answers < total) {
-          const answer = readAnswer(reader);
-          if (!answer) break;
-          run.onResult(first + answers, answer.compiled, facts);
-          answers++;
+        for (let answer = readAnswer(reader); answer; answer = readAnswer(reader)) {
+          if (!listener.answer(answer.compiled, facts)) clearTimeout(timer);
         }
       } catch (error) {
-        fail(error);
+        failure = error;
+        child.kill("SIGKILL");
       }
     });
     child.stderr.on("data", (chunk: Buffer) => {
@@ -94,26 +162,36 @@ function compileFrom(first: number, run: CompilerRun): Promise<number> {
     });
     // An interpreter that dies closes its end while sources are still being written.
     child.stdin.on("error", () => {});
-    child.on("error", (error) => fail(cannotStart(run.python, error.message)));
+    child.on("error", (error) => {
+      clearTimeout(timer);
+      listener.close(undefined, cannotStart(python, error.message));
+    });
     child.on("close", () => {
       clearTimeout(timer);
-      if (facts) resolve(answers);
-      else reject(cannotStart(run.python, stderr.trim().split("\n").at(-1) || "it ended at once"));
+      if (!facts) failure ??= cannotStart(python, stderr.trim().split("\n").at(-1) || "it ended at once");
+      listener.close(facts, failure);
     });
-    sendModules(child, run.modules.slice(first));
-  });
-}
+  }
 
-function sendModules(child: ChildProcessWithoutNullStreams, modules: Module[]): void {
-  for (const { path, source } of modules) {
+  send({ path, source, origin = "" }: Module): void {
+    this.#timer.refresh();
     const name = Buffer.from(path, "utf8");
-    const head = Buffer.alloc(8);
+    const from = Buffer.from(origin, "utf8");
+    const head = Buffer.alloc(12);
     head.writeUInt32LE(name.length, 0);
     head.writeUInt32LE(source.length, 4);
-    child.stdin.write(Buffer.concat([head, name]));
-    child.stdin.write(source);
+    head.writeUInt32LE(from.length, 8);
+    const { stdin } = this.#child;
+    stdin.cork();
+    stdin.write(Buffer.concat([head, name]));
+    stdin.write(source);
+    stdin.write(from);
+    stdin.uncork();
   }
-  child.stdin.end();
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
 }
 
 function readFacts(reader: FrameReader): InterpreterFacts | undefined {

@@ -1,5 +1,5 @@
 import { buildSegment } from "../archive/segment.ts";
-import { bytecodeRecipe, compileBytecode } from "../bytecode/compile.ts";
+import { bytecodeRecipe, Compiler } from "../bytecode/compile.ts";
 import type { FileEntry } from "../filesystem/entry.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Digest, Store } from "../store/store.ts";
@@ -8,8 +8,6 @@ import type { ModuleOwner } from "./python-modules.ts";
 import { byCodeUnit, byPath } from "../order.ts";
 
 export interface CompileRequest {
-  /** Which files of which owners. */
-  wanted: ReadonlyMap<ModuleOwner, string[]>;
   /** Executable on this machine, of the image's minor. */
   python: string;
   minor: string;
@@ -30,37 +28,85 @@ interface Pack {
   index: Record<string, [offset: number, length: number] | null>;
 }
 
+interface CompileServices {
+  store: Store;
+  tasks: { bytecode: (task: BytecodeTask) => Promise<OwnerBytecode> };
+}
+
 /**
- * Compiles what the store has not compiled before, all owners in one go, and writes a segment of .pyc files for each owner.
- * @throws SheafError SHEAF_BYTECODE
+ * Bytecode of modules that are named one after another: each is compiled as soon as it is named, unless the store has it.
+ * `finish` gives a segment of .pyc files for each owner.
  */
-export async function compileModules(
-  request: CompileRequest,
-  { store, tasks }: { store: Store; tasks: { bytecode: (task: BytecodeTask) => Promise<OwnerBytecode> } },
-): Promise<Map<ModuleOwner, OwnerBytecode>> {
-  const result = new Map<ModuleOwner, OwnerBytecode>();
-  const open: { owner: ModuleOwner; paths: string[] }[] = [];
-  for (const [owner, paths] of request.wanted) {
-    const known = store.readRecord<OwnerBytecode>("bytecode", segmentKey(owner, paths, request));
-    if (known && store.hasBlob(known.segment.digest)) result.set(owner, known);
-    else open.push({ owner, paths });
+export class BytecodeSession {
+  readonly #request: CompileRequest;
+  readonly #services: CompileServices;
+  readonly #compiler: Compiler;
+  readonly #owners = new Map<ModuleOwner, OwnerWork>();
+
+  constructor(request: CompileRequest, services: CompileServices) {
+    this.#request = request;
+    this.#services = services;
+    this.#compiler = new Compiler(request);
   }
-  if (open.length === 0) return result;
-  const packs = new Map(open.map(({ owner }) => [owner, openPack(store, packKey(owner, request))]));
-  await fillPacks(open, packs, request);
-  await Promise.all(
-    open.map(async ({ owner, paths }) => {
-      const pack = packs.get(owner);
-      if (!pack) return;
-      savePack(store, packKey(owner, request), pack);
-      const { cacheTag, mtime } = request;
-      const task = { storeRoot: store.root, packKey: packKey(owner, request), paths, cacheTag, mtime };
-      const bytecode = await tasks.bytecode(task);
-      store.writeRecord("bytecode", segmentKey(owner, paths, request), bytecode);
-      result.set(owner, bytecode);
-    }),
-  );
-  return result;
+
+  /** @param file source file of the owner, as a path in the image */
+  add(owner: ModuleOwner, file: string): void {
+    let work = this.#owners.get(owner);
+    if (!work) {
+      work = { paths: [], packed: packedPaths(this.#services.store, packKey(owner, this.#request)), fresh: new Map() };
+      this.#owners.set(owner, work);
+    }
+    work.paths.push(file);
+    if (!work.packed.has(file)) work.fresh.set(file, this.#compile(owner, file));
+  }
+
+  /** @throws SheafError SHEAF_BYTECODE */
+  async finish(): Promise<Map<ModuleOwner, OwnerBytecode>> {
+    const segments = [...this.#owners].map(
+      async ([owner, work]) => [owner, await this.#segmentOf(owner, work)] as const,
+    );
+    return new Map(await Promise.all(segments));
+  }
+
+  /** Ends the interpreters. */
+  close(): void {
+    this.#compiler.close();
+  }
+
+  async #segmentOf(owner: ModuleOwner, { paths, fresh }: OwnerWork): Promise<OwnerBytecode> {
+    const { store, tasks } = this.#services;
+    const sorted = paths.toSorted(byCodeUnit);
+    const segment = segmentKey(owner, sorted, this.#request);
+    const known = store.readRecord<OwnerBytecode>("bytecode", segment);
+    if (known && store.hasBlob(known.segment.digest)) return known;
+    const key = packKey(owner, this.#request);
+    const pack = openPack(store, key);
+    // What the pack was said to have is compiled anew when its blob turns out damaged.
+    const missing = sorted.filter((file) => !pack.has(file));
+    const compiled = await Promise.all(missing.map((file) => fresh.get(file) ?? this.#compile(owner, file)));
+    for (const [index, file] of missing.entries()) pack.set(file, compiled[index] ?? null);
+    if (missing.length > 0) savePack(store, key, pack);
+    const { cacheTag, mtime } = this.#request;
+    const bytecode = await tasks.bytecode({ storeRoot: store.root, packKey: key, paths: sorted, cacheTag, mtime });
+    store.writeRecord("bytecode", segment, bytecode);
+    return bytecode;
+  }
+
+  #compile(owner: ModuleOwner, file: string): Promise<Uint8Array | undefined> {
+    const source = owner.read(file);
+    if (!source) return Promise.resolve(undefined);
+    const compiled = this.#compiler.compile({ source, path: `/${file}`, origin: owner.origin?.(file) });
+    // Awaited by `finish`; a failure before that must not count as unhandled.
+    compiled.catch(() => {});
+    return compiled;
+  }
+}
+
+interface OwnerWork {
+  paths: string[];
+  /** What the store says that it has. */
+  packed: ReadonlySet<string>;
+  fresh: Map<string, Promise<Uint8Array | undefined>>;
 }
 
 export interface BytecodeTask {
@@ -94,19 +140,9 @@ export async function ingestBytecode(task: BytecodeTask): Promise<OwnerBytecode>
 
 type OpenPack = Map<string, Uint8Array | null>;
 
-async function fillPacks(
-  open: { owner: ModuleOwner; paths: string[] }[],
-  packs: Map<ModuleOwner, OpenPack>,
-  { python, minor }: CompileRequest,
-): Promise<void> {
-  const missing = open.flatMap(({ owner, paths }) =>
-    paths.filter((path) => !packs.get(owner)?.has(path)).map((path) => ({ owner, path, source: owner.read(path) })),
-  );
-  const modules = missing.map(({ path, source }) => ({ source: source ?? new Uint8Array(), path: `/${path}` }));
-  const compiled = await compileBytecode({ python, minor, modules });
-  for (const [index, { owner, path, source }] of missing.entries()) {
-    packs.get(owner)?.set(path, (source && compiled[index]) || null);
-  }
+function packedPaths(store: Store, key: string): ReadonlySet<string> {
+  const known = store.readRecord<Pack>("bytecode-pack", key);
+  return new Set(known && store.hasBlob(known.blob) ? Object.keys(known.index) : []);
 }
 
 function openPack(store: Store, key: string): OpenPack {

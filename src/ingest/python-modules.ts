@@ -25,6 +25,8 @@ export interface ModuleOwner {
   compiled?: ReadonlySet<string>;
   /** The source as it is in the image; undefined when it can't be had. */
   read(path: string): Uint8Array | undefined;
+  /** The file of this machine that is read, where an interpreter may have compiled it. */
+  origin?(path: string): string;
 }
 
 export interface FoundModule {
@@ -35,6 +37,7 @@ export interface FoundModule {
 
 export function wheelOwner({ distribution, facts }: IngestedWheel, layout: PythonLayout, store: Store): ModuleOwner {
   let zip: Map<string, ZipEntry> | undefined;
+  let last: { file: string; source: Uint8Array | undefined } | undefined;
   const open = () => {
     const digest: Digest = `sha256:${distribution.sha256}`;
     const bytes = store.readBlob(digest);
@@ -50,10 +53,13 @@ export function wheelOwner({ distribution, facts }: IngestedWheel, layout: Pytho
       .map((entry) => entry.path)
       .filter((file) => file.endsWith(".py")),
     read(file) {
+      // Asked for its imports and to be compiled, one after the other.
+      if (last?.file === file) return last.source;
       zip ??= open();
       const inside = [layout.purelib, layout.platlib].find((root) => file.startsWith(`${root}/`));
       const entry = inside === undefined ? undefined : zip.get(file.slice(inside.length + 1));
-      return entry && inflateEntry(entry);
+      last = { file, source: entry && inflateEntry(entry) };
+      return last.source;
     },
   };
 }
@@ -62,6 +68,7 @@ export function wheelOwner({ distribution, facts }: IngestedWheel, layout: Pytho
 export function standardLibraryOwner(facts: InterpreterFacts, prefix: string, store: Store): ModuleOwner {
   const { stdlib, purelib } = facts.layout;
   const source = path.join(prefix, "lib", path.basename(stdlib));
+  const origin = (file: string) => path.join(source, file.slice(stdlib.length + 1));
   return {
     name: "standard library",
     key: facts.segment.digest,
@@ -73,7 +80,8 @@ export function standardLibraryOwner(facts: InterpreterFacts, prefix: string, st
         (file) =>
           file.endsWith(".py") && !file.startsWith(`${purelib}/`) && !path.basename(file).startsWith("_sysconfigdata"),
       ),
-    read: (file) => readFile(path.join(source, file.slice(stdlib.length + 1))),
+    read: (file) => readFile(origin(file)),
+    origin,
   };
 }
 

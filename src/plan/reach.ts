@@ -1,7 +1,9 @@
+import { setImmediate } from "node:timers/promises";
+
 import { reachModules } from "../bytecode/reach.ts";
 import { alwaysReached } from "../bytecode/stdlib.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
-import { compileModules, type OwnerBytecode } from "../ingest/bytecode.ts";
+import { BytecodeSession, type OwnerBytecode } from "../ingest/bytecode.ts";
 import { ImportNames, type ImportPlaces } from "../ingest/imports.ts";
 import {
   baseLibraryOwner,
@@ -46,20 +48,31 @@ export async function compileReached(
   }
   if (request.base) owners.push(baseLibraryOwner(request.base, installed.layout, services.store));
   for (const wheel of installed.wheels) owners.push(wheelOwner(wheel, installed.layout, services.store));
-  const wanted = reach(
-    indexModules(owners),
-    [...alwaysReached(request.platform), ...request.start],
-    new ImportNames(services.store, request.places),
-  );
   const { cacheTag } = installed.layout;
-  const compiled = await compileModules(
-    { wanted, python: request.python, minor: choice.minor, cacheTag, mtime: request.mtime },
+  const session = new BytecodeSession(
+    { python: request.python, minor: choice.minor, cacheTag, mtime: request.mtime },
     services,
   );
-  return new Map([...compiled].map(([owner, bytecode]) => [owner.name, bytecode]));
+  try {
+    const names = new ImportNames(services.store, request.places);
+    const start = [...alwaysReached(request.platform), ...request.start];
+    let turn = performance.now();
+    for (const { owner, path } of reached(indexModules(owners), start, names)) {
+      if (!owner.compiled?.has(path)) session.add(owner, path);
+      if (performance.now() - turn < 10) continue;
+      // Meanwhile sources flow to the compilers, and downloads come in.
+      await setImmediate();
+      turn = performance.now();
+    }
+    names.save();
+    const compiled = await session.finish();
+    return new Map([...compiled].map(([owner, bytecode]) => [owner.name, bytecode]));
+  } finally {
+    session.close();
+  }
 }
 
-function reach(modules: Map<string, FoundModule>, start: string[], names: ImportNames): Map<ModuleOwner, string[]> {
+function* reached(modules: Map<string, FoundModule>, start: string[], names: ImportNames): Generator<FoundModule> {
   const byPath = new Map<string, { found: FoundModule; module: string }>();
   for (const [module, found] of modules) byPath.set(found.path, { found, module });
   const paths = reachModules({
@@ -70,14 +83,8 @@ function reach(modules: Map<string, FoundModule>, start: string[], names: Import
       return { modules: known ? names.of(known.found, known.module) : [] };
     },
   });
-  names.save();
-  const wanted = new Map<ModuleOwner, string[]>();
   for (const path of paths) {
-    const owner = byPath.get(path)?.found.owner;
-    if (!owner || owner.compiled?.has(path)) continue;
-    const standing = wanted.get(owner);
-    if (standing) standing.push(path);
-    else wanted.set(owner, [path]);
+    const known = byPath.get(path);
+    if (known) yield known.found;
   }
-  return wanted;
 }

@@ -78,6 +78,30 @@ describe.each(pythons)("bytecode of Python $version", (python) => {
     expect(JSON.parse(run(python.executable, comparingProgram, JSON.stringify(frames)))).toEqual([]);
   });
 
+  it("is the same when it is taken from what the interpreter compiled before", async () => {
+    const library = fs.mkdtempSync(path.join(folder, "library-"));
+    const written = modules.map((module, index) => {
+      const origin = path.join(library, `m${index}.py`);
+      fs.writeFileSync(origin, module.source);
+      return { ...module, origin };
+    });
+    run(python.executable, "import compileall, sys; compileall.compile_dir(sys.stdin.read(), quiet=2)", library);
+    // What is taken from there, and what isn't: the second file has changed since.
+    const marked = path.join(library, "marked.py");
+    fs.writeFileSync(marked, "x = 'compiled before'");
+    run(python.executable, "import py_compile, sys; py_compile.compile(sys.stdin.read())", marked);
+    const other = Buffer.from("x = 'not looked at !'");
+    const probe = { source: other, path: "/app/probe.py", origin: marked };
+    const [before] = await compileBytecode({ python: python.executable, modules: [probe] });
+    expect(Buffer.from(before ?? []).includes("compiled before")).toBe(true);
+    fs.writeFileSync(marked, "x = 'longer than it was'");
+    const [after] = await compileBytecode({ python: python.executable, modules: [probe] });
+    expect(Buffer.from(after ?? []).includes("not looked at !")).toBe(true);
+
+    const taken = await compileBytecode({ python: python.executable, modules: written });
+    expect(taken).toEqual(await compileBytecode({ python: python.executable, modules }));
+  });
+
   it("has the magic number of the minor's releases", () => {
     const program = "import importlib.util as u; print(int.from_bytes(u.MAGIC_NUMBER[:2], 'little'))";
     expect(magicNumber(python.minor)).toBe(Number(run(python.executable, program)));

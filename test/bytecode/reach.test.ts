@@ -21,11 +21,12 @@ function reach(tree: Record<string, string[]>, start: string[]): string[] {
     }),
   );
   const byPath = new Map([...modules.values()].map((module) => [module.path, module.imports]));
-  return reachModules({
+  const reached = reachModules({
     start,
     find: (name) => modules.get(name),
     imports: (file) => ({ modules: byPath.get(file) ?? [] }),
   });
+  return [...reached].toSorted();
 }
 
 describe("reachModules", () => {
@@ -93,7 +94,7 @@ print(json.dumps(sorted({m.__file__ for m in list(sys.modules.values()) if getat
     const output = execFileSync(python.executable, ["-I", "-c", program], { encoding: "utf8", env: {} });
     const loaded: string[] = JSON.parse(output);
     const nameOf = new Map<string, { module: string; isPackage: boolean }>();
-    const reached = reachModules({
+    const found = reachModules({
       start: [...alwaysReached(platform!), "socket", "sysconfig", "json"],
       find: (module) => {
         const found = fileOf(module);
@@ -105,6 +106,7 @@ print(json.dumps(sorted({m.__file__ for m in list(sys.modules.values()) if getat
         return { modules: importedNames(fs.readFileSync(file, "utf8"), { module, isPackage, places: "all" }) };
       },
     });
+    const reached = [...found];
     // What .pth files in site-packages load is the packages' affair.
     const ownFiles = loaded.filter((file) => file.startsWith(root) && !file.includes("site-packages"));
     expect(ownFiles.length).toBeGreaterThan(20);
