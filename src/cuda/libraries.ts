@@ -66,3 +66,20 @@ export function cudaLibraryOf(soname: string): CudaLibrary | undefined {
   const plain = soname.replace(/-[0-9a-f]{8}(?=\.so)/, "");
   return cudaLibraries.find((library) => library.soname.test(plain));
 }
+
+/**
+ * Whether a library is NVIDIA's own, by its path: those of the nvidia-* distributions, and copies that other wheels
+ * carry. Their licence does not give leave to change them; torch's and others' do.
+ */
+export function isNvidiaLibrary(path: string): boolean {
+  const segments = path.split("/");
+  const name = segments.pop() ?? "";
+  return segments.includes("nvidia") || nvidiaNames.test(name);
+}
+
+const nvidiaNames =
+  /^lib(?:cu(?:blas|blasLt|da|dart|dnn|fft|fftw|file|pti|rand|solver|solverMg|sparse|sparseLt|tensor|tensorNet|stateVec)|nv\w+|nccl|npp\w+|accinj64|cuinj64|checkpoint|pcsamplingutil)(?:_\w+)?(?:-[0-9a-f]{8}|\.[0-9a-f]{8})?\.so(?:\.|$)/;
+
+/** What is said when somebody has NVIDIA's libraries changed. */
+export const nvidiaLicenceNote =
+  "NVIDIA's licence for CUDA (section 1.2) forbids to modify its libraries, except as it expressly provides: whether you may is for you to settle";

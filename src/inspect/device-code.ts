@@ -1,0 +1,70 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { readDeviceCode } from "../cuda/device-code.ts";
+import { coverageOf, summarizeDeviceCode } from "../cuda/summary.ts";
+import type { Coverage, DeviceCodeSummary } from "../cuda/summary.ts";
+import { isElf } from "../elf/read.ts";
+import { SheafError } from "../errors.ts";
+import { withFile } from "../host/random-access-file.ts";
+import { byPath } from "../order.ts";
+
+/** A library with device code. */
+export interface LibraryCode extends DeviceCodeSummary {
+  /** Relative to the folder that was asked for. */
+  path: string;
+  /** Bytes of the file. */
+  size: number;
+  coverage: (Coverage & { target: number })[];
+}
+
+export interface FolderCode {
+  /** By path. */
+  libraries: LibraryCode[];
+  broken: { path: string; reason: string }[];
+}
+
+/**
+ * Reads which device code the libraries of a folder, or one library, have. Symbolic links are not followed.
+ *
+ * @param targets compute capabilities to hold it against, as 86
+ */
+export async function readFolderCode(root: string, targets: readonly number[]): Promise<FolderCode> {
+  const found: FolderCode = { libraries: [], broken: [] };
+  for (const file of elfFiles(root)) {
+    const relative = path.relative(root, file) || path.basename(file);
+    try {
+      const library = await withFile(file, async (source) => {
+        const code = await readDeviceCode(source);
+        if (!code) return undefined;
+        const coverage = targets.map((target) => ({ target, ...coverageOf(code, target) }));
+        return { path: relative, size: source.size, ...summarizeDeviceCode(code), coverage };
+      });
+      if (library) found.libraries.push(library);
+    } catch (error) {
+      if (!(error instanceof SheafError)) throw error;
+      found.broken.push({ path: relative, reason: error.message });
+    }
+  }
+  return { libraries: found.libraries.sort(byPath), broken: found.broken };
+}
+
+/** Regular files that begin as ELF files do. */
+export function* elfFiles(root: string): Generator<string> {
+  const stat = fs.lstatSync(root);
+  if (stat.isDirectory()) {
+    for (const name of fs.readdirSync(root).sort()) yield* elfFiles(path.join(root, name));
+  } else if (stat.isFile() && stat.size > 64 && startsAsElf(root)) {
+    yield root;
+  }
+}
+
+function startsAsElf(file: string): boolean {
+  const descriptor = fs.openSync(file, "r");
+  try {
+    const start = Buffer.alloc(4);
+    return fs.readSync(descriptor, start, 0, 4, 0) === 4 && isElf(start);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
