@@ -1,0 +1,152 @@
+import type { ImagePlan } from "../../plan/image-plan.ts";
+import { type Builder, buildersOf, builderStages } from "./builder.ts";
+import type { WantedPackage } from "./debian-packages.ts";
+import { imageStage, type PythonHome, sharedBy, systemStage } from "./image-stage.ts";
+import { projectComment, type ProjectStage, projectStages } from "./project-stage.ts";
+import { cudaOf, type ImageRecipe } from "./recipe.ts";
+import { variablesOf } from "./variables.ts";
+import { assignments, comment, literal } from "./words.ts";
+
+const official: PythonHome = { from: "python:${PYTHON_VERSION}-slim", stdlib: "/usr/local/lib/python3*" };
+
+/**
+ * All images of a project in one file, a stage each: the API, else the first, is what a build without a target makes, and
+ * ENABLE_GPU=true makes the one for a GPU instead.
+ */
+export function dockerfileOf(recipes: readonly ImageRecipe[]): string {
+  const [first] = recipes;
+  if (!first) throw new Error("a Dockerfile of no image");
+  const main = recipes.find(({ plan }) => plan.role === "api") ?? first;
+  const others = recipes.filter((recipe) => recipe !== main);
+  const gpu = recipes.find((recipe) => recipe.gpu);
+  const { builders, builderOf } = buildersOf(recipes);
+  const projects = projectStages(recipes);
+  const shared = sharedBy(recipes, official.from);
+  const stage = (recipe: ImageRecipe): string[] => {
+    const builder = (builderOf.get(recipe.plan.name) as Builder).stage;
+    const project = projects.get(recipe.plan.name) as ProjectStage;
+    return imageStage(recipe, { builder, project, home: official, shared });
+  };
+  return text([
+    ...head(main, { others, gpu }),
+    "",
+    ...builderStages(builders, { from: official.from }),
+    "",
+    ...projectLines(projects, official.from),
+    "",
+    ...systemStage(others.length === 0 ? main.plan.name : "runtime", main, { home: official, shared }),
+    ...(others.length === 0
+      ? stage(main)
+      : [...others, main].flatMap((recipe) => ["", `FROM runtime AS ${recipe.plan.name}`, ...stage(recipe)])),
+    ...(gpu ? ["", ...gpuSelection(main, gpu)] : []),
+  ]);
+}
+
+/** The image for a GPU alone, in a file of its own. */
+export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string {
+  const { plan } = recipe;
+  const { builders } = buildersOf([recipe]);
+  const projects = projectStages([recipe]);
+  const folder = "/opt/python";
+  const home =
+    cudaBase === undefined ? official : { from: cudaBase, stdlib: `${folder}/*/lib/python3*`, copied: folder };
+  const { common, gpu } = variablesOf(plan);
+  const alone = sharedBy([recipe], home.from);
+  const shared = {
+    ...alone,
+    variables: [...common, ...gpu],
+    packages: [...alone.packages, ...(cudaBase === undefined ? [] : unlikeSlim)],
+  };
+  return text([
+    "# syntax=docker/dockerfile:1",
+    ...comment(
+      `The image "${plan.name}" for a GPU: docker build -f Dockerfile.gpu -t ${tagOf(plan)} .`,
+      ...gpuReason(plan.gpu?.value.cuda ?? cudaOf(plan), cudaBase),
+    ),
+    `ARG PYTHON_VERSION=${recipe.minor}`,
+    ...appEnvArgument([recipe]),
+    "",
+    ...builderStages(builders, {
+      from: official.from,
+      ...(cudaBase === undefined ? {} : { interpreter: folder }),
+    }),
+    "",
+    ...projectLines(projects, official.from),
+    "",
+    ...systemStage("runtime", recipe, { home, shared }),
+    ...imageStage(recipe, { builder: "builder", project: projects.get(plan.name) as ProjectStage, home, shared }),
+  ]);
+}
+
+/** What the official Python images have and CUDA's don't. */
+const unlikeSlim: WantedPackage[] = ["ca-certificates", "netbase", "tzdata"].map((name) => ({
+  name,
+  reason: "as in the official Python images",
+}));
+
+function gpuReason(cuda: string | undefined, cudaBase: string | undefined): string[] {
+  const brings = `The wheels bring their own CUDA${cuda === undefined ? "" : ` ${cuda}`}`;
+  return cudaBase === undefined
+    ? [`${brings}, so the base needs none: a second CUDA would be gigabytes that nothing loads.`]
+    : [`${brings}; the base's is for what looks for one in the system.`];
+}
+
+function head(main: ImageRecipe, { others, gpu }: { others: ImageRecipe[]; gpu: ImageRecipe | undefined }): string[] {
+  const uses = [
+    `docker build -t ${tagOf(main.plan)} .`,
+    ...others.map(({ plan }) => `docker build -t ${tagOf(plan)} --target ${plan.name} .`),
+    ...(gpu ? [`docker build -t ${tagOf(gpu.plan)}-gpu --build-arg ENABLE_GPU=true .`] : []),
+    "A private index, certificates of a proxy: --secret id=pip.conf,src=FILE --secret id=ca.crt,src=FILE",
+  ];
+  return [
+    "# syntax=docker/dockerfile:1",
+    ...comment(...uses),
+    `ARG PYTHON_VERSION=${main.minor}`,
+    ...(gpu ? ["ARG ENABLE_GPU=false"] : []),
+    ...appEnvArgument([main, ...others]),
+  ];
+}
+
+function appEnvArgument(recipes: readonly ImageRecipe[]): string[] {
+  const told = recipes.map(({ plan }) => plan.config.env["APP_ENV"]).find((value) => value !== undefined);
+  return told ? [`ARG APP_ENV=${literal(told.value)}`] : [];
+}
+
+function projectLines(projects: ReadonlyMap<string, ProjectStage>, from: string): string[] {
+  const stages = [...new Set(projects.values())];
+  return stages.flatMap(({ stage, lines }, index) => [
+    ...(index === 0 ? projectComment : [""]),
+    `FROM ${from} AS ${stage}`,
+    ...lines,
+  ]);
+}
+
+/**
+ * Names that are no image references, so that any other value ends the build before it has begun, whatever registry there
+ * is, with the stage's name for a message.
+ */
+function gpuSelection(main: ImageRecipe, gpu: ImageRecipe): string[] {
+  const choice = "enable_gpu-is-either-true-or-false";
+  return [
+    `FROM ${gpu.plan.name} AS ${gpu.plan.name}-gpu`,
+    ...assignments("ENV", variablesOf(gpu.plan).gpu),
+    "",
+    ...comment("ENABLE_GPU names the stage to build. Two dots are no image's name: another value is an error at once."),
+    `FROM ${main.plan.name} AS ${choice}..false`,
+    `FROM ${gpu.plan.name}-gpu AS ${choice}..true`,
+    ...comment("hadolint ignore=DL3006"),
+    `FROM ${choice}..\${ENABLE_GPU}`,
+  ];
+}
+
+/** A name for the image that Docker takes. */
+function tagOf({ project, name }: ImagePlan): string {
+  return `${project.name}-${name}`
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
+}
+
+function text(lines: readonly string[]): string {
+  return `${lines.join("\n")}\n`;
+}

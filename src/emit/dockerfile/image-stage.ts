@@ -1,0 +1,184 @@
+import { probeWithPython } from "../../plan/health.ts";
+import type { HealthPlan } from "../../plan/image-plan.ts";
+import { type WantedPackage, wantedPackages } from "./debian-packages.ts";
+import { compileAll } from "./compile-all.ts";
+import { type Pair, variablesOf } from "./variables.ts";
+import { type ProjectStage, writableOutside } from "./project-stage.ts";
+import { type ImageRecipe, venv } from "./recipe.ts";
+import { assignments, comment, continued, execForm, literal, shellWord } from "./words.ts";
+
+/** Where a stage's Python comes from and what has to be done to it. */
+export interface PythonHome {
+  /** Image of the stage, as after FROM. */
+  from: string;
+  /** Its standard library, as a shell pattern. */
+  stdlib: string;
+  /** A folder that the builder made, for a base that has no Python. */
+  copied?: string;
+}
+
+/** What all images of a file have alike: written once, in the stage that they start from. */
+export interface Shared {
+  packages: WantedPackage[];
+  variables: Pair[];
+  labels: Pair[];
+  entrypoint?: string[];
+  workdir?: string;
+  /** Whether no image has to be root once more for packages or folders of its own. */
+  user: boolean;
+}
+
+/** What one image has alone is everything, when nothing is shared. */
+export function sharedBy(recipes: readonly ImageRecipe[], base: string): Shared {
+  const all = recipes.map((recipe) => factsOf(recipe, base));
+  const [first] = all;
+  if (!first) throw new Error("no image shares with none");
+  const packages = first.packages.filter(({ name }) => all.every((each) => has(each.packages, name)));
+  const same = <T>(value: (facts: Facts) => T): boolean =>
+    all.every((each) => JSON.stringify(value(each)) === JSON.stringify(value(first)));
+  return {
+    packages,
+    variables: inAll(all.map(({ variables }) => variables)),
+    labels: inAll(all.map(({ labels }) => labels)),
+    ...(same(({ entrypoint }) => entrypoint) ? { entrypoint: first.entrypoint } : {}),
+    ...(same(({ workdir }) => workdir) ? { workdir: first.workdir } : {}),
+    user: all.every((each) => each.packages.length === packages.length && each.outside.length === 0),
+  };
+}
+
+interface Facts {
+  packages: WantedPackage[];
+  variables: Pair[];
+  labels: Pair[];
+  entrypoint: string[];
+  workdir: string;
+  outside: string[];
+}
+
+function factsOf({ plan }: ImageRecipe, base: string): Facts {
+  const { config } = plan;
+  const labels = Object.entries(config.labels).map(([name, { value }]): Pair =>
+    name === "org.opencontainers.image.base.name" ? [name, base] : [literal(name), literal(value)],
+  );
+  return {
+    packages: wantedPackages(plan),
+    variables: variablesOf(plan).common,
+    labels,
+    entrypoint: config.entrypoint.value,
+    workdir: config.workdir.value,
+    outside: writableOutside(plan),
+  };
+}
+
+function has(packages: readonly WantedPackage[], name: string): boolean {
+  return packages.some((each) => each.name === name);
+}
+
+function inAll(lists: readonly Pair[][]): Pair[] {
+  return (lists[0] ?? []).filter((pair) => lists.every((pairs) => holds(pairs, pair)));
+}
+
+function holds(pairs: readonly Pair[], [name, value]: Pair): boolean {
+  return pairs.some(([other, given]) => other === name && given === value);
+}
+
+/** The system below the images: Debian packages, the user, bytecode of the standard library, no pip; shared settings. */
+export function systemStage(
+  stage: string,
+  recipe: ImageRecipe,
+  options: { home: PythonHome; shared: Shared },
+): string[] {
+  const { home, shared } = options;
+  const { name, uid, gid } = recipe.plan.user.value;
+  const folder = recipe.plan.config.env["HOME"]?.value ?? `/home/${name}`;
+  const packages = shared.packages.map((each) => each.name).join(" ");
+  const libraries = shared.packages.filter(({ reason }) => reason.includes(".so"));
+  const own = home.copied === undefined;
+  return [
+    ...comment(
+      "The user has a number, which Kubernetes can tell from root's, and a name for people.",
+      ...libraries.map((each) => `${each.name}: ${each.reason}.`),
+    ),
+    `FROM ${home.from} AS ${stage}`,
+    ...comment(
+      "Debian's servers have the newest version of a package only, so none is pinned.",
+      "hadolint ignore=DL3008",
+    ),
+    ...continued([
+      `RUN apt-get update && apt-get install -y --no-install-recommends ${packages}`,
+      "    && rm -rf /var/lib/apt/lists/*",
+      `    && groupadd -r -g ${gid} ${name}`,
+      `    && useradd -r -l -m -u ${uid} -g ${name} -d ${shellWord(folder)} -s /usr/sbin/nologin ${name}`,
+      ...(own ? [`    && rm -rf /usr/local/bin/pip* ${home.stdlib}/site-packages/* ${home.stdlib}/ensurepip`] : []),
+      ...(own && recipe.install.bytecode ? [`    && ${compileAll(home.stdlib, "test|idlelib|lib2to3|tkinter")}`] : []),
+    ]),
+    ...(shared.variables.some(([variable]) => variable === "APP_ENV") ? ["ARG APP_ENV"] : []),
+    ...assignments("ENV", shared.variables),
+    ...assignments("LABEL", shared.labels),
+    ...(shared.workdir === undefined ? [] : [`WORKDIR ${literal(shared.workdir)}`]),
+    ...(shared.user ? [`USER ${uid}:${gid}`] : []),
+    ...(shared.entrypoint === undefined ? [] : [`ENTRYPOINT ${execForm(shared.entrypoint)}`]),
+  ];
+}
+
+export interface ImageStageOptions {
+  builder: string;
+  project: ProjectStage;
+  home: PythonHome;
+  shared: Shared;
+}
+
+/** What makes one image of the system: its packages, the project, and how it runs, as far as it isn't shared. */
+export function imageStage(recipe: ImageRecipe, options: ImageStageOptions): string[] {
+  const { project, shared, home } = options;
+  const { plan } = recipe;
+  const { config } = plan;
+  const { uid, gid } = plan.user.value;
+  const facts = factsOf(recipe, home.from);
+  const packages = facts.packages.filter(({ name }) => !has(shared.packages, name)).map(({ name }) => name);
+  const folders = facts.outside.map((folder) => shellWord(folder));
+  const variables = facts.variables.filter((pair) => !holds(shared.variables, pair));
+  return [
+    ...(packages.length > 0
+      ? [
+          ...comment("hadolint ignore=DL3008"),
+          ...continued([
+            `RUN apt-get update && apt-get install -y --no-install-recommends ${packages.join(" ")}`,
+            "    && rm -rf /var/lib/apt/lists/*",
+          ]),
+        ]
+      : []),
+    ...(folders.length > 0 ? [`RUN install -d -o ${uid} -g ${gid} ${folders.join(" ")}`] : []),
+    ...(home.copied === undefined ? [] : [`COPY --link --from=builder ${home.copied} ${home.copied}`]),
+    `COPY --link --from=${options.builder} ${venv} ${venv}`,
+    `COPY --link --from=${project.stage} ${literal(project.from)} ${literal(project.to)}`,
+    ...(variables.some(([name]) => name === "APP_ENV") ? ["ARG APP_ENV"] : []),
+    ...assignments("ENV", variables),
+    ...assignments(
+      "LABEL",
+      facts.labels.filter((pair) => !holds(shared.labels, pair)),
+    ),
+    ...(shared.workdir === undefined ? [`WORKDIR ${literal(facts.workdir)}`] : []),
+    ...(shared.user ? [] : [`USER ${uid}:${gid}`]),
+    ...(config.ports.length > 0 ? [`EXPOSE ${config.ports.map(({ value }) => value).join(" ")}`] : []),
+    ...(config.health ? healthLines(config.health.value) : []),
+    ...(config.stopSignal.value === "SIGTERM" ? [] : [`STOPSIGNAL ${config.stopSignal.value}`]),
+    ...(shared.entrypoint === undefined ? [`ENTRYPOINT ${execForm(facts.entrypoint)}`] : []),
+    `CMD ${execForm(config.command.value)}`,
+  ];
+}
+
+function healthLines(planned: HealthPlan): string[] {
+  const { interval, timeout, startPeriod, retries } = planned;
+  const times = `--interval=${interval}s --timeout=${timeout}s --start-period=${startPeriod}s --retries=${retries}`;
+  const { test, url } = probeWithPython(planned);
+  if (test[0] === "curl" && url !== undefined)
+    return continued([`HEALTHCHECK ${times}`, `    CMD curl -f ${shellWord(url)} || exit 1`]);
+  const why =
+    test[0] !== "python3"
+      ? []
+      : url === undefined
+        ? ["Asks for the process: a worker that is busy with a long task answers nothing else."]
+        : ["Python is there to ask; curl would be 5 MB more to download and to keep up to date."];
+  return [...comment(...why), ...continued([`HEALTHCHECK ${times}`, `    CMD ${execForm(test)}`])];
+}

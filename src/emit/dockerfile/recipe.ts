@@ -1,0 +1,100 @@
+import { SheafError } from "../../errors.ts";
+import type { ImagePlan, InstallPlan } from "../../plan/image-plan.ts";
+
+/** A plan that has all that a Dockerfile needs. */
+export interface ImageRecipe {
+  plan: ImagePlan;
+  install: InstallPlan;
+  /** `3.12`. */
+  minor: string;
+  /** Whether an image for a machine with a GPU can be made of it. */
+  gpu: boolean;
+}
+
+/** The one place of Python's packages, the same in all stages: console scripts hold absolute paths. */
+export const venv = "/opt/venv";
+
+/**
+ * What of the plans is written down. Images of Debian packages alone are none of a Dockerfile's business.
+ *
+ * @throws SheafError SHEAF_DOCKERFILE for what a Dockerfile can't say
+ */
+export function recipesOf(plans: readonly ImagePlan[]): ImageRecipe[] {
+  const recipes = plans.flatMap((plan) => (plan.python ? [recipeOf(plan, plan.python.version)] : []));
+  if (recipes.length === 0) {
+    throw new SheafError(
+      "SHEAF_DOCKERFILE",
+      "none of the chosen images has Python, so there is no Dockerfile to write",
+      {
+        hint: "images of kind debian are composed: sheaf build",
+      },
+    );
+  }
+  return recipes;
+}
+
+function recipeOf(plan: ImagePlan, python: string): ImageRecipe {
+  const problems = problemsOf(plan);
+  if (problems.length > 0) {
+    throw new SheafError("SHEAF_DOCKERFILE", `the image "${plan.name}" can't be written as a Dockerfile`, {
+      details: problems.map(({ what, value }): [string, string] => [what, value]),
+      hint: [...new Set(problems.map(({ hint }) => hint))],
+    });
+  }
+  if (!plan.install) throw new Error(`the plan of ${plan.name} doesn't tell how to install`);
+  const minor = python.split(".").slice(0, 2).join(".");
+  return { plan, install: plan.install, minor, gpu: plan.gpu !== undefined || cudaOf(plan) !== undefined };
+}
+
+/** The CUDA that the distributions bring: `12.1`, told by NVIDIA's runtime package. */
+export function cudaOf(plan: ImagePlan): string | undefined {
+  const runtime = plan.distributions.find(({ name }) => /^nvidia-cuda-runtime(?:-cu\d+)?$/.test(name));
+  return runtime?.version.split(".").slice(0, 2).join(".");
+}
+
+interface Problem {
+  what: string;
+  value: string;
+  hint: string;
+}
+
+function problemsOf(plan: ImagePlan): Problem[] {
+  const problems: Problem[] = [];
+  const { base, config } = plan;
+  if (base.kind === "image")
+    problems.push({
+      what: "base",
+      value: `${base.reference} (${base.source}): its stages start from the official Python image`,
+      hint: "leave base out for the Dockerfile, or build on it with sheaf build",
+    });
+  else if (!base.shell)
+    problems.push({
+      what: "shell",
+      value: "shell = false: the official Python image has one",
+      hint: "leave shell out for the Dockerfile, or compose the image without one with sheaf build",
+    });
+  const texts = [
+    ...Object.entries(config.env).map(([name, { value }]) => ["env", `${name}=${value}`] as const),
+    ...Object.entries(config.labels).map(([name, { value }]) => ["label", `${name}=${value}`] as const),
+    ...plan.files.flatMap(({ from, path }) => [["file", from ?? ""] as const, ["file", path] as const]),
+    ...(plan.install?.reads ?? []).map((file) => ["file", file] as const),
+    ["workdir", config.workdir.value] as const,
+  ];
+  for (const [what, text] of texts) {
+    if (/[\n\r\0]/.test(text))
+      problems.push({
+        what,
+        value: JSON.stringify(text.slice(0, 60)),
+        hint: "an instruction of a Dockerfile is one line: take the line break out",
+      });
+  }
+  for (const file of plan.install?.reads ?? []) {
+    if (/[\s,"'$]/.test(file))
+      problems.push({
+        what: "file",
+        value: `${JSON.stringify(file)} can't be mounted`,
+        hint: "give it a name without spaces, commas, quotes and $",
+      });
+  }
+  return problems;
+}
