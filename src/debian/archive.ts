@@ -1,6 +1,3 @@
-import { gunzip } from "node:zlib";
-import { promisify } from "node:util";
-
 import { SheafError } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import type { Fetcher } from "../fetch/fetcher.ts";
@@ -9,7 +6,8 @@ import type { Digest, Store } from "../store/store.ts";
 import { toolsOfScripts, withoutDependencies } from "./base.ts";
 import { findLibrary, indexLibraries, rankOwners, sonameFormat } from "./contents.ts";
 import type { DebPackage } from "./package.ts";
-import { compactIndex, indexFormat, openIndexes, type PackageLookup } from "./package-index.ts";
+import { indexFormat, openIndexes, type PackageLookup } from "./package-index.ts";
+import { type IndexTask, preparePackageIndex } from "./prepare-index.ts";
 import { resolvePackages } from "./resolve.ts";
 import { readAptSources, type AptSource } from "./sources.ts";
 import { openSuites, type Suite } from "./suites.ts";
@@ -26,6 +24,8 @@ export interface DebianArchiveOptions {
   /** Asks the archive for newer indexes whatever their age. */
   refresh?: boolean;
   now?: () => Date;
+  /** Runs the making of an index elsewhere, such as on a thread. */
+  prepareIndex?: (task: IndexTask) => Promise<Digest>;
   /** Where apt's keyrings and os-release are looked for; `/` unless given. */
   root?: string;
 }
@@ -77,8 +77,6 @@ export async function openDebianArchive(options: DebianArchiveOptions): Promise<
 interface IndexPart {
   digest: Digest;
   uri: string;
-  /** When it was made a moment ago. */
-  bytes?: Uint8Array;
 }
 
 class SignedArchive implements DebianArchive {
@@ -173,7 +171,8 @@ class SignedArchive implements DebianArchive {
 
   #open(): PackageLookup {
     this.#lookup ??= openIndexes(
-      this.#parts.map(({ digest, uri, bytes = this.#options.store.readBlob(digest) }) => {
+      this.#parts.map(({ digest, uri }) => {
+        const bytes = this.#options.store.readBlob(digest);
         if (bytes) return { bytes, uri };
         throw new SheafError("SHEAF_DAMAGED", `the package index ${digest} was damaged in the cache and is removed`, {
           hint: "run the command again: the index is fetched anew",
@@ -211,12 +210,9 @@ function packageIndexes(suite: Suite, options: DebianArchiveOptions): Promise<In
     if (known && options.store.hasBlob(known)) return { digest: known, uri: suite.source.uri };
     const label = `packages of ${suite.release.codename}`;
     const blob = await download({ suite, name, sha256, size: size ?? 0, label }, options);
-    const bytes = options.store.readBlob(blob);
-    if (!bytes) throw new SheafError("SHEAF_STORE", `${name} vanished from the cache while it was read`);
-    const index = compactIndex(await unpack(name, bytes));
-    const digest = options.store.putBlob(index);
+    const digest = await (options.prepareIndex ?? preparePackageIndex)({ storeRoot: options.store.root, blob, name });
     options.store.writeRecord("debian-index", key, digest);
-    return { digest, uri: suite.source.uri, bytes: index };
+    return { digest, uri: suite.source.uri };
   });
 }
 
@@ -279,14 +275,4 @@ async function fetchIndex(file: IndexFile, options: DebianArchiveOptions): Promi
     if (!(error instanceof SheafError) || error.code !== "SHEAF_FETCH") throw error;
     return options.fetcher.download(plain);
   }
-}
-
-/** Ubuntu's universe has 70 MB of text; nothing has ten times that. */
-const indexLimit = 512 * 1024 * 1024;
-
-async function unpack(name: string, bytes: Uint8Array): Promise<Uint8Array> {
-  if (name.endsWith(".gz")) return promisify(gunzip)(bytes, { maxOutputLength: indexLimit });
-  if (!name.endsWith(".xz")) return bytes;
-  const { decompress } = await import("../archive/decompress.ts");
-  return decompress(bytes, indexLimit);
 }

@@ -111,7 +111,7 @@ export function ingestDebs(
       const known = knownDeb(store, task);
       if (known) return { package: each, facts: known };
       const label = `${each.name} ${each.version}`;
-      const facts = await once(JSON.stringify(task), () =>
+      const facts = await once(debsAtWork, JSON.stringify(task), () =>
         withFreshInput(
           () => fetcher.download({ url: each.url, sha256: each.sha256, size: each.size, label }),
           async () => {
@@ -127,14 +127,15 @@ export function ingestDebs(
   );
 }
 
-const underWay = new Map<string, Promise<DebFacts>>();
+const debsAtWork = new Map<string, Promise<DebFacts>>();
+const interpretersAtWork = new Map<string, Promise<InterpreterFacts>>();
 
-/** A package that is being unpacked already is waited for. */
-function once(key: string, action: () => Promise<DebFacts>): Promise<DebFacts> {
-  const standing = underWay.get(key);
+/** Work that is going on already is waited for. */
+function once<T>(atWork: Map<string, Promise<T>>, key: string, action: () => Promise<T>): Promise<T> {
+  const standing = atWork.get(key);
   if (standing) return standing;
-  const work = action().finally(() => underWay.delete(key));
-  underWay.set(key, work);
+  const work = action().finally(() => atWork.delete(key));
+  atWork.set(key, work);
   return work;
 }
 
@@ -153,8 +154,10 @@ export async function ingestHostInterpreter(
   const task = { storeRoot: store.root, choice, ...options };
   const known = knownInterpreter(store, task);
   if (known) return known;
-  emit({ type: "work-start", id: options.key, group: "python", label: `Python ${choice.version}` });
-  const facts = await tasks.interpreter(task);
-  emit({ type: "work-end", id: options.key, group: "python", reused: false });
-  return facts;
+  return once(interpretersAtWork, JSON.stringify(task), async () => {
+    emit({ type: "work-start", id: options.key, group: "python", label: `Python ${choice.version}` });
+    const facts = await tasks.interpreter(task);
+    emit({ type: "work-end", id: options.key, group: "python", reused: false });
+    return facts;
+  });
 }

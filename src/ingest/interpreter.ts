@@ -31,6 +31,11 @@ export function knownInterpreter(store: Store, task: InterpreterTask): Interpret
   return facts && store.hasBlob(facts.segment.digest) && interpreterEntries(store, facts) ? facts : undefined;
 }
 
+/** Whether the store was told of it, without a look at its parts. */
+export function hasInterpreter(store: Store, task: InterpreterTask): boolean {
+  return store.recordTime("interpreter", recordKey(task)) !== undefined;
+}
+
 /**
  * Entries of an interpreter as copied.
  * @throws SheafError SHEAF_DAMAGED_INPUT when the list is gone: the interpreter is copied anew then

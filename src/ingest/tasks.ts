@@ -1,3 +1,5 @@
+import type { IndexTask } from "../debian/prepare-index.ts";
+import type { Digest } from "../store/store.ts";
 import type { NamedBase } from "./base/facts.ts";
 import type { BaseTask } from "./base/ingest-base.ts";
 import type { BytecodeTask, OwnerBytecode } from "./bytecode.ts";
@@ -12,4 +14,5 @@ export interface IngestTasks {
   deb: (task: DebTask) => Promise<DebFacts>;
   interpreter: (task: InterpreterTask) => Promise<InterpreterFacts>;
   base: (task: BaseTask) => Promise<NamedBase>;
+  packageIndex: (task: IndexTask) => Promise<Digest>;
 }

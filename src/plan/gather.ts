@@ -3,13 +3,7 @@ import { basePackages } from "../debian/base.ts";
 import type { DebianArchive } from "../debian/archive.ts";
 import { SheafError } from "../errors.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
-import {
-  type DebOptions,
-  ingestDebs,
-  type IngestedDeb,
-  ingestHostInterpreter,
-  ingestWheels,
-} from "../ingest/ingest.ts";
+import { type DebOptions, type IngestedDeb, ingestHostInterpreter, ingestWheels } from "../ingest/ingest.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { InterpreterFacts } from "../ingest/interpreter.ts";
 import type { IngestedWheel } from "../ingest/wheel.ts";
@@ -19,6 +13,7 @@ import { pythonLayout } from "../interpreter/layout.ts";
 import type { Platform } from "../platform.ts";
 import type { Distribution, Resolution } from "../resolve/resolution.ts";
 import { closeNative } from "./native.ts";
+import { startBase } from "./start-early.ts";
 import type { PlanServices } from "./services.ts";
 
 export interface GatherRequest {
@@ -82,7 +77,7 @@ export async function gather(
   const wheelsAtWork = ingestWheels(hasSources ? [] : distributions, wheelOptions, services);
   // Awaited below; a failure before that must not count as unhandled.
   wheelsAtWork.catch(() => {});
-  if (!over) startBase(request, debOptions, services);
+  if (!over) startBase({ archive, shell: request.shell, debianPython }, debOptions, services);
   const interpreter =
     debianPython || isBases
       ? undefined
@@ -136,15 +131,6 @@ export async function gather(
     missing: native.missing,
     collisionNotes,
   };
-}
-
-/**
- * The base's packages are known before the interpreter tells which libraries it needs: they are fetched and unpacked
- * meanwhile. Whoever needs one waits for this same work, and hears of its failure.
- */
-function startBase({ archive, shell, debianPython }: GatherRequest, options: DebOptions, services: PlanServices): void {
-  const names = [...basePackages({ shell }), ...(debianPython?.packages ?? [])].toSorted();
-  ingestDebs(archive.resolve(names), options, services).catch(() => {});
 }
 
 /** Sdists are built only where there are some: their code is loaded only then. */

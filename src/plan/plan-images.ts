@@ -28,6 +28,7 @@ import { type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
 import { pythonWithWheels } from "./python-with-wheels.ts";
 import { resolveRequirements } from "./resolve-requirements.ts";
 import type { PlanServices } from "./services.ts";
+import { startEarly } from "./start-early.ts";
 import { startModules } from "./start-modules.ts";
 import { wantedPackages } from "./wanted-packages.ts";
 import { createdTime } from "./created-time.ts";
@@ -155,9 +156,8 @@ class Planner {
   async plan(intent: ImageIntent, widenedBy: string[] = []): Promise<PlannedImage> {
     const { project, platform, code } = this.#input;
     const { config } = project;
-    const { choice, notes } = await (this.#python ??= this.#choosePython());
+    const { choice, notes } = await (this.#python ??= this.#choosePython((first) => this.#startEarly(first)));
     const chosenBase = await this.#chosenBase();
-    // The archive's index and the wheels' are asked at the same time.
     const [archive, asked] = await Promise.all([
       this.#archiveFor(choice),
       this.target().then((target) => this.#resolve(intent, target)),
@@ -309,7 +309,8 @@ class Planner {
     return archiveOver(base, (suite) => this.#archive(suite));
   }
 
-  async #choosePython(): ReturnType<typeof choosePython> {
+  /** @param onFirst hears of the choice before the distributions have a say in it, unless a base image decides */
+  async #choosePython(onFirst?: (choice: InterpreterChoice) => void): ReturnType<typeof choosePython> {
     const { project, platform, options } = this.#input;
     const base = await this.#chosenBase();
     if (base) {
@@ -324,6 +325,7 @@ class Planner {
       return debianOffers(own, (later) => this.#archive(later), { ...wanted, versionOf: debianPythonVersion });
     };
     const chosen = await choosePython({ project, platform, flag: options.python, debian }, this.#services);
+    onFirst?.(chosen.choice);
     if (options.python ?? project.config.python ?? project.pythonVersion) return chosen;
     const choice = await pythonWithWheels({
       first: chosen.choice,
@@ -332,6 +334,13 @@ class Planner {
       choose: async (minor) => (await choosePython({ project, platform, flag: minor, debian }, this.#services)).choice,
     });
     return choice === chosen.choice ? chosen : { choice, notes: [] };
+  }
+
+  #startEarly(choice: InterpreterChoice): void {
+    const { config } = this.#input.project;
+    const { shell = true, strip = true, "ignore-scripts": ignoreScripts = [] } = config;
+    const archive = () => this.#archiveFor(choice);
+    startEarly({ choice, archive, shell, strip, ignoreScripts, mtime: createdTime() }, this.#services);
   }
 
   /** Distributions of the first image that have no wheel for an interpreter. */
@@ -346,9 +355,10 @@ class Planner {
     const key = suite ?? "";
     const known = this.#archives.get(key);
     if (known) return known;
-    const { store, fetcher, emit, refresh } = this.#services;
+    const { store, fetcher, emit, refresh, tasks } = this.#services;
+    const prepareIndex = tasks.packageIndex;
     const opened = import("../debian/archive.ts").then(({ openDebianArchive }) =>
-      openDebianArchive({ store, fetcher, emit, platform: this.#input.platform, suite, refresh }),
+      openDebianArchive({ store, fetcher, emit, platform: this.#input.platform, suite, refresh, prepareIndex }),
     );
     this.#archives.set(key, opened);
     return opened;

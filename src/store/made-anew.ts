@@ -19,7 +19,9 @@ const made: ReadonlySet<string> = new Set([
  * view was.
  */
 export function madeAnew(store: Store): Store {
-  const written = new Set<string>();
+  // Times of files lag behind the clock by a tick of the kernel.
+  const began = Date.now() - 10;
+  const isOld = (kind: string, key: string) => made.has(kind) && (store.recordTime(kind, key) ?? 0) < began;
   return {
     root: store.root,
     hasBlob: (digest) => store.hasBlob(digest),
@@ -28,12 +30,10 @@ export function madeAnew(store: Store): Store {
     readBlob: (digest) => store.readBlob(digest),
     putBlob: (bytes) => store.putBlob(bytes),
     openBlobWriter: () => store.openBlobWriter(),
-    readRecord: (kind, key) =>
-      made.has(kind) && !written.has(`${kind} ${key}`) ? undefined : store.readRecord(kind, key),
-    writeRecord: (kind, key, value) => {
-      written.add(`${kind} ${key}`);
-      store.writeRecord(kind, key, value);
-    },
+    // Threads write to the store itself: only the time tells whether a record was made since.
+    readRecord: (kind, key) => (isOld(kind, key) ? undefined : store.readRecord(kind, key)),
+    recordTime: (kind, key) => (isOld(kind, key) ? undefined : store.recordTime(kind, key)),
+    writeRecord: (kind, key, value) => store.writeRecord(kind, key, value),
     removeRecord: (kind, key) => store.removeRecord(kind, key),
     listRecords: (kind) => store.listRecords(kind),
     makeTemporary: (prefix) => store.makeTemporary(prefix),

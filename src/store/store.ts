@@ -28,6 +28,8 @@ export interface Store {
   openBlobWriter(): BlobWriter;
   /** A damaged record counts as missing. */
   readRecord<T>(kind: string, key: string): T | undefined;
+  /** When it was written, in ms since the epoch; undefined when there is none. It may be damaged. */
+  recordTime(kind: string, key: string): number | undefined;
   writeRecord(kind: string, key: string, value: unknown): void;
   removeRecord(kind: string, key: string): void;
   /** Every record of a kind, in no order. */
@@ -144,6 +146,10 @@ class DiskStore implements Store {
   readRecord<T>(kind: string, key: string): T | undefined {
     const bytes = readIfThere(this.#recordPath(kind, key));
     return bytes && (parseRecord(bytes) as T | undefined);
+  }
+
+  recordTime(kind: string, key: string): number | undefined {
+    return fs.statSync(this.#recordPath(kind, key), { throwIfNoEntry: false })?.mtimeMs;
   }
 
   writeRecord(kind: string, key: string, value: unknown): void {

@@ -1,3 +1,4 @@
+import { preparePackageIndex } from "../debian/prepare-index.ts";
 import { ingestBase } from "../ingest/base/ingest-base.ts";
 import { ingestBytecode } from "../ingest/bytecode.ts";
 import { ingestDeb } from "../ingest/deb.ts";
@@ -31,4 +32,5 @@ export const tasks: Tasks = {
   interpreter: ingestInterpreter,
   layer: composeLayerTask,
   base: ingestBase,
+  packageIndex: preparePackageIndex,
 };
