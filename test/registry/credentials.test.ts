@@ -100,14 +100,19 @@ describe("registryCredentials", () => {
     ).toEqual(basic("p", "2"));
   });
 
-  it.each([
-    ["missing", {}, "gone", /no program docker-credential-gone/],
-    ["failing", { sad: "echo 'the keyring is locked' >&2; exit 3" }, "sad", /the keyring is locked/],
-    ["talking nonsense", { mad: "echo hello" }, "mad", /not JSON/],
-    ["endless", { big: "yes" }, "big", /did not give/],
-    ["named like a path", {}, "../../bin/sh", /no program/],
-  ])("says so of a helper that is %s", async (_, helpers, credsStore, message) => {
-    const failure = ask({ helpers: helpers as Record<string, string>, docker: { credsStore } });
+  it.each<{ state: string; helpers?: Record<string, string>; credsStore: string; message: RegExp }>([
+    { state: "missing", credsStore: "gone", message: /no program docker-credential-gone/ },
+    {
+      state: "failing",
+      helpers: { sad: "echo 'the keyring is locked' >&2; exit 3" },
+      credsStore: "sad",
+      message: /the keyring is locked/,
+    },
+    { state: "talking nonsense", helpers: { mad: "echo hello" }, credsStore: "mad", message: /not JSON/ },
+    { state: "endless", helpers: { big: "yes" }, credsStore: "big", message: /did not give/ },
+    { state: "named like a path", credsStore: "../../bin/sh", message: /no program/ },
+  ])("says so of a helper that is $state", async ({ helpers, credsStore, message }) => {
+    const failure = ask({ helpers, docker: { credsStore } });
     await expect(failure).rejects.toMatchObject({ code: "SHEAF_REGISTRY_AUTH", message });
   });
 

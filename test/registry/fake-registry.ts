@@ -73,6 +73,8 @@ export function holding(
     if (url === "/v2/") return {};
     const [, reference = ""] = new RegExp(`^/v2/${repository}/(?:manifests|blobs)/(.+)$`).exec(url) ?? [];
     const content = contents[reference];
-    return content && { headers: content.type ? { "content-type": content.type } : {}, body: content.bytes };
+    if (!content) return undefined;
+    const headers: Record<string, string> = content.type ? { "content-type": content.type } : {};
+    return { headers, body: content.bytes };
   };
 }
