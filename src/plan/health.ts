@@ -47,12 +47,17 @@ export function urlProbe(url: string, client: "wget" | "curl" | "python"): Healt
   // The answer is fetched and thrown away: busybox has no --spider over HTTP/1.1 servers that refuse HEAD. No -T either, which
   // Debian's busybox is built without and dies of; the engine ends a probe that takes too long. A proxy is not for this host.
   if (client === "wget") return { ...figures, url, test: ["wget", "-q", "-Y", "off", "-O", "/dev/null", url] };
-  const program = `import urllib.request as u; u.build_opener(u.ProxyHandler({})).open(${JSON.stringify(url)}, timeout=3)`;
+  const program = `import urllib.request as u; u.build_opener(u.ProxyHandler({})).open(${pythonText(url)}, timeout=3)`;
   return { ...figures, url, test: ["python3", "-I", "-S", "-c", program] };
 }
 
+/** Single quotes need no escaping where the program stands in JSON or YAML. */
+function pythonText(text: string): string {
+  return /['\\]/.test(text) ? JSON.stringify(text) : `'${text}'`;
+}
+
 function portProbe(port: number): HealthPlan {
-  const program = `import socket; socket.create_connection(("127.0.0.1", ${port}), 3)`;
+  const program = `import socket; socket.create_connection(('127.0.0.1', ${port}), 3)`;
   return { ...figures, test: ["python3", "-I", "-S", "-c", program] };
 }
 
@@ -62,7 +67,7 @@ function portProbe(port: number): HealthPlan {
  */
 function processProbe(name: string, shell: boolean): HealthPlan {
   if (shell) return { ...figures, test: ["sh", "-c", `pidof ${name} >/dev/null`] };
-  const program = `import glob,sys; sys.exit(not any(open(f).read().strip()=="${name}" for f in glob.glob("/proc/[0-9]*/comm")))`;
+  const program = `import glob,sys; sys.exit(not any(open(f).read().strip()=='${name}' for f in glob.glob('/proc/[0-9]*/comm')))`;
   return { ...figures, test: ["python3", "-I", "-S", "-c", program] };
 }
 

@@ -130,6 +130,8 @@ export interface InstallPlan {
   groups: string[];
   /** Text of the only file, when it is `written`. */
   text?: string;
+  /** What the configuration leaves out of images, in .gitignore's syntax. */
+  excluded: string[];
   /** Names of the indexes that pyproject.toml lists: who installs may have to log in there. */
   indexes: string[];
   /** Whether the configuration wants modules compiled. */
@@ -143,6 +145,8 @@ export interface ImageSketch extends Pick<
 > {
   /** Whether it holds the project's code, or Debian packages alone. */
   kind: "python" | "debian";
+  /** Whether it has `sh`. */
+  shell: boolean;
   /** Debian packages that were asked for. */
   packages: string[];
   /** Names of its distributions. */

@@ -28,7 +28,11 @@ export interface InstallationRequest {
 export async function planInstallation(request: InstallationRequest, services: PlanServices): Promise<InstallPlan> {
   const { project, intent, resolution } = request;
   const inputs = new Inputs(project.root);
-  const config = { bytecode: project.config.bytecode !== false, indexes: indexNames(project, inputs) };
+  const config = {
+    bytecode: project.config.bytecode !== false,
+    excluded: project.config.exclude ?? [],
+    indexes: indexNames(project, inputs),
+  };
   const chosen = { extras: intent.extras.value, groups: intent.groups.value };
   const asked: ResolveRequest = {
     project,

@@ -73,7 +73,7 @@ function compilers(sources: readonly string[]): string[] {
     ...comment(`No wheel for this Python, so these are built: ${sources.join(", ")}.`, "hadolint ignore=DL3008"),
     ...continued([
       "RUN apt-get update && apt-get install -y --no-install-recommends build-essential",
-      "    && rm -rf /var/lib/apt/lists/*",
+      "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*",
     ]),
   ];
 }

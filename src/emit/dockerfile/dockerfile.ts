@@ -102,8 +102,8 @@ function head(main: ImageRecipe, { others, gpu }: { others: ImageRecipe[]; gpu: 
     "# syntax=docker/dockerfile:1",
     ...comment(...uses),
     `ARG PYTHON_VERSION=${main.minor}`,
-    ...(gpu ? ["ARG ENABLE_GPU=false"] : []),
     ...appEnvArgument([main, ...others]),
+    ...(gpu ? gpuArguments : []),
   ];
 }
 
@@ -121,21 +121,29 @@ function projectLines(projects: ReadonlyMap<string, ProjectStage>, from: string)
   ]);
 }
 
-/**
- * Names that are no image references, so that any other value ends the build before it has begun, whatever registry there
- * is, with the stage's name for a message.
- */
+/** Empty for true and for false, else the name of the stage that says what is wrong. */
+const gpuArguments = [
+  "ARG ENABLE_GPU=false",
+  ...comment("Of another value something is left, and it leads to the stage that refuses it."),
+  "ARG NOT_TRUE=${ENABLE_GPU/true/}",
+  "ARG NEITHER=${NOT_TRUE/false/}",
+  "ARG REFUSED=${NEITHER:+gpu-refused}",
+];
+
 function gpuSelection(main: ImageRecipe, gpu: ImageRecipe): string[] {
-  const choice = "enable_gpu-is-either-true-or-false";
   return [
     `FROM ${gpu.plan.name} AS ${gpu.plan.name}-gpu`,
     ...assignments("ENV", variablesOf(gpu.plan).gpu),
     "",
-    ...comment("ENABLE_GPU names the stage to build. Two dots are no image's name: another value is an error at once."),
-    `FROM ${main.plan.name} AS ${choice}..false`,
-    `FROM ${gpu.plan.name}-gpu AS ${choice}..true`,
+    `FROM ${official.from} AS gpu-refused`,
+    "ARG ENABLE_GPU",
+    `RUN echo "ENABLE_GPU is either true or false, not '$ENABLE_GPU'." >&2 && exit 1`,
+    "",
+    ...comment("ENABLE_GPU names the stage to build; BuildKit builds nothing that it doesn't need."),
+    `FROM ${main.plan.name} AS gpu-false`,
+    `FROM ${gpu.plan.name}-gpu AS gpu-true`,
     ...comment("hadolint ignore=DL3006"),
-    `FROM ${choice}..\${ENABLE_GPU}`,
+    "FROM ${REFUSED:-gpu-${ENABLE_GPU:-false}}",
   ];
 }
 

@@ -31,8 +31,7 @@ const sampleEnvironment = "**/.env.example";
 const mostExceptions = 8;
 
 /**
- * The .dockerignore of a project: what no image gets, folders that aren't copied, and what was withheld, so that none of it
- * is even sent to the engine. Nothing that an image ships or that the build reads is matched; the last pattern that matches
+ * The .dockerignore of a project: what no image gets isn't even sent to the engine. Nothing that an image ships or that the build reads is matched; the last pattern that matches
  * decides, so exceptions come last.
  */
 export function dockerignoreOf(plans: readonly ImagePlan[]): string {
@@ -53,31 +52,47 @@ export function dockerignoreOf(plans: readonly ImagePlan[]): string {
     lines.push(...why.map((line) => `# ${line}`), ...fitting, "");
     kept.push(...fitting);
   }
-  const own = [...leftOut(plans)]
+  const own = [...leftOut(plans), ...writableFolders(plans), ...usualFolders]
     .map((path) => path.replace(/\/$/, ""))
     .filter((path) => !needed.some((file) => file === path || file.startsWith(`${path}/`)))
     .filter((path) => !kept.some((pattern) => matches(pattern, path)))
-    .toSorted(byCodeUnit)
     .map((path) => `/${escaped(path)}`);
-  if (own.length > 0) lines.push("# Of this project: what no image gets.", ...own, "");
-  lines.push("# The last pattern that matches decides.", ...exceptions);
+  const configured = plans.flatMap(({ install }) => install?.excluded ?? []).map(fromGitPattern);
+  const all = [...new Set([...own.toSorted(byCodeUnit), ...configured])];
+  lines.push("# Of this project: in no image, though it may lie here.", ...all, "");
+  lines.push("# The last pattern that matches decides, so exceptions come last.", ...exceptions);
   return `${lines.join("\n")}\n`;
 }
 
-/** What no image of the project gets, most of it hidden files that no COPY names: those that lie in the way are enough. */
-function leftOut(plans: readonly ImagePlan[]): Set<string> {
-  const withheld = plans.map((plan) => new Set(plan.withheld.map(({ path }) => path)));
-  const [first = new Set<string>(), ...others] = withheld;
-  const common = [...first].filter((path) => others.every((each) => each.has(path)));
-  return new Set([...usualFolders, ...common.filter((path) => !isDockers(path))]);
+/** What no image of the project gets. Hidden files of the root are left: they are small, and no COPY names them. */
+function leftOut(plans: readonly ImagePlan[]): string[] {
+  const withheld = plans.map((plan) => new Map(plan.withheld.map((each) => [each.path, each.reason])));
+  const [first = new Map<string, string>(), ...others] = withheld;
+  return [...first]
+    .filter(
+      ([path, reason]) => others.every((each) => each.has(path)) && !(reason !== "secret" && /^\.[^/]*$/.test(path)),
+    )
+    .map(([path]) => path)
+    .filter((path) => !/^(?:Dockerfile|Containerfile)[^/]*$/.test(path));
 }
 
-/** Folders that appear when tests run or the application does. */
-const usualFolders: string[] = [];
+/** Folders that appear when the application runs here, from the context's root. */
+function writableFolders(plans: readonly ImagePlan[]): string[] {
+  return plans.flatMap(({ writable, config }) => {
+    const workdir = `${config.workdir.value.slice(1)}/`;
+    return writable.filter((folder) => folder.startsWith(workdir)).map((folder) => folder.slice(workdir.length));
+  });
+}
 
-/** Docker takes these from the context itself. */
-function isDockers(path: string): boolean {
-  return /^(?:\.dockerignore|(?:Dockerfile|Containerfile)[^/]*)$/.test(path);
+/** Folders of most repositories that no image gets, whether they are there or not yet. */
+const usualFolders: readonly string[] = ["docs", "logs", "tests"];
+
+/** gitignore(5) as Docker has it: a pattern with a slash is anchored in both, one without matches in every folder. */
+function fromGitPattern(pattern: string): string {
+  const negated = pattern.startsWith("!") ? "!" : "";
+  const bare = pattern.slice(negated.length).replace(/\/$/, "");
+  if (bare.startsWith("/")) return `${negated}${bare}`;
+  return `${negated}${bare.includes("/") ? "/" : "**/"}${bare}`;
 }
 
 /** Patterns here are `**` and one name with at most one leading star. */

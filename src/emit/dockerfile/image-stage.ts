@@ -106,7 +106,7 @@ export function systemStage(
     ),
     ...continued([
       `RUN apt-get update && apt-get install -y --no-install-recommends ${packages}`,
-      "    && rm -rf /var/lib/apt/lists/*",
+      "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*",
       `    && groupadd -r -g ${gid} ${name}`,
       `    && useradd -r -l -m -u ${uid} -g ${name} -d ${shellWord(folder)} -s /usr/sbin/nologin ${name}`,
       ...(own ? [`    && rm -rf /usr/local/bin/pip* ${home.stdlib}/site-packages/* ${home.stdlib}/ensurepip`] : []),
@@ -144,7 +144,7 @@ export function imageStage(recipe: ImageRecipe, options: ImageStageOptions): str
           ...comment("hadolint ignore=DL3008"),
           ...continued([
             `RUN apt-get update && apt-get install -y --no-install-recommends ${packages.join(" ")}`,
-            "    && rm -rf /var/lib/apt/lists/*",
+            "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*",
           ]),
         ]
       : []),
