@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, rmSync } from "node:fs";
+import { createReadStream, readFileSync, rmSync, statSync } from "node:fs";
 
 import { SheafError } from "../errors.ts";
 import type { Digest, Store } from "../store/store.ts";
@@ -30,14 +30,25 @@ export async function verifyParts(store: Store, parts: readonly Digest[]): Promi
 const readSize = 512 * 1024;
 
 async function* readPart(store: Store, part: Digest): AsyncGenerator<Uint8Array, void, void> {
-  const stream = createReadStream(store.blobPath(part), { highWaterMark: readSize });
+  const path = store.blobPath(part);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) throw damaged(part, "is not in the store");
+  // Layers consist of thousands of small parts: a stream for each would take longer than reading them.
+  if (stat.size <= readSize) return yield readSmall(path, part);
+  const stream = createReadStream(path, { highWaterMark: readSize });
   try {
     yield* stream as AsyncIterable<Uint8Array>;
+  } finally {
+    stream.destroy();
+  }
+}
+
+function readSmall(path: string, part: Digest): Uint8Array {
+  try {
+    return readFileSync(path);
   } catch (error) {
     if (isErrno(error, "ENOENT")) throw damaged(part, "is not in the store");
     throw error;
-  } finally {
-    stream.destroy();
   }
 }
 

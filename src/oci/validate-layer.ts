@@ -33,29 +33,44 @@ export async function validateLayer({ layer, index, merged }: LayerToValidate): 
     blob.reset();
     for await (const chunk of blob.pass(layer.compressed())) void chunk;
   }
-  const found = [...blobProblems(layer, index, blob)];
-  if (unreadable !== undefined) {
-    found.push({
-      code: "unreadable",
-      severity: "error",
-      layer: index,
-      message: `layer ${index} can't be read: ${unreadable}`,
-    });
-  } else if (archive.digest() !== layer.diffId) {
-    const message = `layer ${index} unpacks to ${archive.digest()}, the config says ${layer.diffId}`;
-    found.push({ code: "diff-id", severity: "error", layer: index, message });
-  }
-  return [...found, ...paths.finish()];
+  const measured = {
+    digest: blob.digest(),
+    compressed: blob.size,
+    diffId: archive.digest(),
+    ...(unreadable === undefined ? {} : { unreadable }),
+  };
+  return [...layerProblems({ layer, index }, measured), ...paths.finish()];
 }
 
-function* blobProblems(layer: Layer, index: number, blob: Meter): Generator<ImageProblem> {
-  if (blob.digest() !== layer.digest) {
-    const message = `layer ${index} has the digest ${blob.digest()}, the manifest says ${layer.digest}`;
+/** What a layer turned out to be when it was read. */
+export interface MeasuredLayer {
+  digest: string;
+  /** Bytes of the blob. */
+  compressed: number;
+  diffId: string;
+  /** Why it can't be read to its end. */
+  unreadable?: string;
+}
+
+/** Where a layer is not what manifest and config say of it. */
+export function* layerProblems(
+  { layer, index }: Pick<LayerToValidate, "layer" | "index">,
+  { digest, compressed, diffId, unreadable }: MeasuredLayer,
+): Generator<ImageProblem> {
+  if (digest !== layer.digest) {
+    const message = `layer ${index} has the digest ${digest}, the manifest says ${layer.digest}`;
     yield { code: "digest", severity: "error", layer: index, message };
   }
-  if (blob.size !== layer.size) {
-    const message = `layer ${index} has ${blob.size} bytes, the manifest says ${layer.size}`;
+  if (compressed !== layer.size) {
+    const message = `layer ${index} has ${compressed} bytes, the manifest says ${layer.size}`;
     yield { code: "size", severity: "error", layer: index, message };
+  }
+  if (unreadable !== undefined) {
+    const message = `layer ${index} can't be read: ${unreadable}`;
+    yield { code: "unreadable", severity: "error", layer: index, message };
+  } else if (diffId !== layer.diffId) {
+    const message = `layer ${index} unpacks to ${diffId}, the config says ${layer.diffId}`;
+    yield { code: "diff-id", severity: "error", layer: index, message };
   }
 }
 

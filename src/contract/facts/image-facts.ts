@@ -2,12 +2,19 @@ import { RootTree } from "../../filesystem/root-tree.ts";
 import type { ImageProblem } from "../../oci/image-problem.ts";
 import type { FileFact, LayerFacts, LostFile } from "./file-fact.ts";
 
+/** A file that looks like a secret, in whichever layer. */
+export interface FoundSecret {
+  path: string;
+  layer: number;
+  reason: string;
+}
+
 /** What one pass over the layers found. */
 export interface ReadImage {
   /** The merged file system, by path. */
   files: ReadonlyMap<string, FileFact>;
-  /** Every file of every layer that looks like a secret, deleted ones too. */
-  secrets: { path: string; layer: number; reason: string }[];
+  /** In every layer, deleted ones too. */
+  secrets: FoundSecret[];
   lost: LostFile[];
   layers: LayerFacts[];
   /** What is broken in the format. */
@@ -15,12 +22,12 @@ export interface ReadImage {
 }
 
 /** What checks ask of an image's content. Anything derived is computed when it is first asked for, and kept. */
-export class ImageFacts {
+export class ImageFacts implements ReadImage {
   readonly files: ReadonlyMap<string, FileFact>;
-  readonly secrets: ReadImage["secrets"];
-  readonly lost: readonly LostFile[];
-  readonly layers: readonly LayerFacts[];
-  readonly problems: readonly ImageProblem[];
+  readonly secrets: FoundSecret[];
+  readonly lost: LostFile[];
+  readonly layers: LayerFacts[];
+  readonly problems: ImageProblem[];
   readonly tree: RootTree;
   readonly #derived = new Map<unknown, unknown>();
 
@@ -30,9 +37,7 @@ export class ImageFacts {
     this.lost = lost;
     this.layers = layers;
     this.problems = problems;
-    this.tree = new RootTree(
-      new Map([...files].map(([path, file]) => [path, { ...file, type: treeTypes[file.type] }])),
-    );
+    this.tree = new RootTree(files);
   }
 
   /** What a path leads to, links followed. */
@@ -42,8 +47,7 @@ export class ImageFacts {
 
   /** Content of a file that the reading rules keep, links followed. */
   text(path: string): string | undefined {
-    const text = this.find(path)?.text;
-    return text === undefined ? undefined : Buffer.from(text, "latin1").toString("utf8");
+    return textOf(this.find(path));
   }
 
   /** What `derive` makes of these facts, made once. */
@@ -53,11 +57,7 @@ export class ImageFacts {
   }
 }
 
-const treeTypes = {
-  file: "file",
-  directory: "directory",
-  symlink: "symlink",
-  character: "other",
-  block: "other",
-  fifo: "other",
-} as const;
+/** What was kept of a file, as UTF-8. */
+export function textOf(file: FileFact | undefined): string | undefined {
+  return file?.text === undefined ? undefined : Buffer.from(file.text, "latin1").toString("utf8");
+}
