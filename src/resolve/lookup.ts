@@ -74,11 +74,11 @@ export class Lookup {
   async #find(pin: Pin): Promise<Release> {
     const hashes = new Set(hashesOf(pin));
     const looked: string[] = [];
-    const seenVersions = new Set<string>();
+    const seen: IndexFile[] = [];
     let replaced: { index: string; count: number } | undefined;
     for (const place of this.#settings.findLinks) {
       const files = ofVersion(await this.#links(place, pin.name), pin).map(withLocalHash);
-      const matching = chosenOf(files, pin, hashes);
+      const matching = hashes.size > 0 ? acceptable(files, hashes) : highestOf(files, pin);
       if (matching.length > 0) return { files: matching, index: place };
     }
     for (const index of this.#settings.noIndex ? [] : await this.#indexes(pin)) {
@@ -86,14 +86,17 @@ export class Lookup {
       looked.push(shown);
       const files = await this.#page(index, pin.name);
       if (!files) continue;
-      const release = ofVersion(files, pin);
-      for (const file of files) seenVersions.add(versionOf(file.filename, pin.name) ?? "");
-      const matching = chosenOf(release, pin, hashes);
+      // By hash first: a page may name thousands of files, whose versions would have to be read one by one.
+      const matching =
+        hashes.size > 0 ? ofVersion(acceptable(files, hashes), pin) : highestOf(ofVersion(files, pin), pin);
       if (matching.length > 0) return { files: matching, index: shown };
-      if (release.length > 0) replaced ??= { index: shown, count: release.length };
+      const count = ofVersion(files, pin).length;
+      if (count > 0) replaced ??= { index: shown, count };
+      seen.push(...files);
     }
     if (replaced) throw mismatchError(pin, hashes.size, replaced);
-    throw notFoundError(pin, looked.concat(this.#settings.findLinks), [...seenVersions]);
+    const versions = new Set(seen.map((file) => versionOf(file.filename, pin.name) ?? ""));
+    throw notFoundError(pin, looked.concat(this.#settings.findLinks), [...versions]);
   }
 
   /** In the order in which they are asked. */
@@ -131,9 +134,8 @@ export function hashesOf(pin: Pin): string[] {
   return [...pin.hashes, ...pin.files.flatMap((file) => file.sha256 ?? [])];
 }
 
-/** Hashes say which files are meant; without any, the highest version does, as with pip: 2.3.1+cu121 before 2.3.1. */
-function chosenOf(files: IndexFile[], pin: Pin, hashes: Set<string>): IndexFile[] {
-  if (hashes.size > 0) return acceptable(files, hashes);
+/** Without hashes the highest version is meant, as with pip: 2.3.1+cu121 before 2.3.1. */
+function highestOf(files: IndexFile[], pin: Pin): IndexFile[] {
   const versions = files.map((file) => versionOf(file.filename, pin.name) ?? "");
   const highest = versions.toSorted(compareVersions).at(-1) ?? "";
   return files.filter((_, index) => sameVersion(versions[index] ?? "", highest));
