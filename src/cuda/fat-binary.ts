@@ -102,20 +102,31 @@ async function readEntries(
   for (let at = fatHeaderSize; at < size;) {
     const left = size - at;
     if (left < entryHeaderSize) return { entries, unknown: `${left} bytes after its last entry` };
-    const bytes = await source.read(start + at, Math.min(left, firstRead));
-    const headerSize = viewOf(bytes).getUint32(4, true);
-    const entry = readEntry(
-      headerSize + payloadStart > bytes.length && headerSize <= largestHeader && headerSize + payloadStart <= left
-        ? await source.read(start + at, headerSize + payloadStart)
-        : bytes,
-      { offset: at, left },
-    );
+    const entry = await readEntryAt(source, start + at, { offset: at, left });
     if (typeof entry === "string") return { entries, unknown: `${entry} (entry ${entries.length})` };
     if (entries.length >= mostEntries) return { entries, unknown: `more than ${mostEntries} entries` };
     entries.push(entry);
     at += entry.size;
   }
   return { entries };
+}
+
+/** Reads an entry's header and the beginning of its payload, as much of it as tells how it is stored. */
+async function readEntryAt(
+  source: RandomAccess,
+  start: number,
+  place: { offset: number; left: number },
+): Promise<FatEntry | string> {
+  const first = await source.read(start, Math.min(place.left, firstRead));
+  const headerSize = viewOf(first).getUint32(4, true);
+  if (headerSize > largestHeader) return `an entry header of ${headerSize} bytes`;
+  let entry: FatEntry | string = "";
+  for (const payload of payloadStarts) {
+    const size = Math.min(place.left, headerSize + payload);
+    entry = readEntry(size <= first.length ? first : await source.read(start, size), place);
+    if (entry !== undecided) break;
+  }
+  return entry;
 }
 
 /** Reads one entry's header; a text says what is unknown about it. */
@@ -141,8 +152,10 @@ function readEntry(bytes: Uint8Array, place: { offset: number; left: number }): 
   const header = bytes.subarray(0, headerSize);
   const images = kindName === "concatenated" ? readConcatenated(header) : readImage(header, kindName);
   if (typeof images === "string") return images;
-  const start = bytes.subarray(headerSize, headerSize + Math.min(payload, payloadStart));
-  if (!startsAs(start, { kind: kindName, storage })) return `a ${storage} payload that does not begin as one`;
+  const start = bytes.subarray(headerSize, headerSize + payload);
+  const begins = startsAs(start, { kind: kindName, storage });
+  if (begins === undefined) return undecided;
+  if (!begins) return `a ${storage} payload that does not begin as one`;
   return {
     offset: place.offset,
     size: headerSize + payload,
@@ -221,9 +234,12 @@ function storageOf(flags: number): FatEntry["storage"] | undefined {
   return lz4 ? "lz4" : zstd ? "zstd" : "raw";
 }
 
-/** Whether a payload is stored as its flags say: the beginning of an ELF file, of PTX text, or of a zstd frame. */
-function startsAs(start: Uint8Array, { kind, storage }: Pick<FatEntry, "kind" | "storage">): boolean {
-  if (storage === "zstd") return viewOf(start).byteLength >= 4 && viewOf(start).getUint32(0, true) === 0xfd2fb528;
+/**
+ * Whether a payload is stored as its flags say: the beginning of an ELF file, of PTX text, or of a zstd frame; undefined
+ * when more of it must be seen.
+ */
+function startsAs(start: Uint8Array, { kind, storage }: Pick<FatEntry, "kind" | "storage">): boolean | undefined {
+  if (storage === "zstd") return start.length >= 4 && viewOf(start).getUint32(0, true) === 0xfd2fb528;
   if (kind !== "cubin") return start.length > 0;
   // An LZ4 block begins with a token; with 15 and more literals, their number goes on in further bytes.
   let at = 0;
@@ -231,6 +247,7 @@ function startsAs(start: Uint8Array, { kind, storage }: Pick<FatEntry, "kind" | 
     const literals = (start[at++] ?? 0) >> 4;
     if (literals < 4) return false;
     if (literals === 15) while (start[at++] === 255);
+    if (at + 4 > start.length) return undefined;
   }
   return start[at] === 0x7f && start[at + 1] === 0x45 && start[at + 2] === 0x4c && start[at + 3] === 0x46;
 }
@@ -259,6 +276,8 @@ export const entryHeaderSize = 64;
 /** Headers have up to 120 bytes in what the toolkit writes, but for long lists of options or images. */
 const largestHeader = 2 ** 16;
 const firstRead = 256;
-const payloadStart = 64;
+/** Nearly always the first few bytes will do; literals in the tens of megabytes are counted in 256 KiB. */
+const payloadStarts = [64, 2 ** 18];
+const undecided = "a payload whose beginning can't be told";
 const mostConcatenated = 1024;
 const mostEntries = 2 ** 20;

@@ -105,16 +105,17 @@ function pointerPatches(references: References, packed: readonly PackedSection[]
 
 /** Where what was at an address in a section of fat binaries is afterwards. */
 export function newAddress(packed: readonly PackedSection[], address: number): number {
-  for (const { original, binaries, size } of packed) {
+  for (const { original, binaries } of packed) {
     const { section } = original;
     const offset = address - section.address;
-    if (offset < 0 || offset > section.size) continue;
-    if (offset === section.size) return section.address + size;
+    if (offset < 0 || offset >= section.size) continue;
     const binary = binaries.findLast((each) => each.original.offset <= offset);
     if (!binary) return address;
     return section.address + binary.offset + Math.min(offset - binary.original.offset, binary.size);
   }
-  return address;
+  // Symbols may stand for the end of a section, where another can begin.
+  const ended = packed.find(({ original: { section } }) => address === section.address + section.size);
+  return ended ? ended.original.section.address + ended.size : address;
 }
 
 /** A range of the original with the patches that are inside of it. */
