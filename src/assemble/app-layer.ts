@@ -52,7 +52,7 @@ export async function composeAppLayer(request: AppLayerRequest, store: Store): P
   const composed = await composeGroup(
     {
       kind: "app",
-      name: `${plan.project.name} files`,
+      name: `${plan.python ? plan.project.name : plan.name} files`,
       segments: [segment.segment],
       directories: plan.writable.map((folder) => ({
         path: over?.tree.resolve(folder) ?? folder,

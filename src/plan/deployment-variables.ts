@@ -63,6 +63,11 @@ export function wireVariables(
   });
 }
 
+/** Whether a variable's name says that it leads to PostgreSQL, Redis or memcached. */
+export function leadsToService(name: string): boolean {
+  return [databaseUrl, redisUrl, databasePart, redisPart, memcachedPart].some((pattern) => pattern.test(name));
+}
+
 /** Addresses of databases and brokers have passwords in them. */
 function isAddress(name: string): boolean {
   return databaseUrl.test(name) || redisUrl.test(name);

@@ -36,6 +36,8 @@ export interface BackingService {
 
 /** Brings the database's tables up to date before the new code starts. */
 export interface Migration {
+  /** Of the service that does it: `migrate`. */
+  name: string;
   /** The image that has what it takes. */
   image: string;
   command: string[];

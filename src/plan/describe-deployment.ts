@@ -3,8 +3,9 @@ import type { Project } from "../project/project.ts";
 import { type EnvironmentSetting, settingsFields } from "../project/settings-fields.ts";
 import { debianServer } from "./debian-servers.ts";
 import type { BackingService, Deployment, DeploymentOptions, Migration, ServiceKind } from "./deployment.ts";
-import { databaseOf, wireVariables } from "./deployment-variables.ts";
+import { databaseOf, leadsToService, wireVariables } from "./deployment-variables.ts";
 import type { ImageSketch, PlanNote } from "./image-plan.ts";
+import { byCodeUnit } from "../order.ts";
 
 /** Brings together what manifests are written from. */
 export function describeDeployment(
@@ -18,7 +19,7 @@ export function describeDeployment(
   const found = findMigration(project, apps);
   return {
     project: project.name.value,
-    apps: apps.map((image) => ({ image, gpu: image.gpu !== undefined, queues: queuesOf(image) })),
+    apps: apps.map((image) => ({ image, gpu: wantsGpu(image), queues: queuesOf(image) })),
     sidecars: composed.filter((image) => !services.some((service) => service.image === image)),
     services,
     ...(found?.migration ? { migration: found.migration } : {}),
@@ -27,15 +28,25 @@ export function describeDeployment(
   };
 }
 
-/** Variables that the repository's own compose files give, and the code was not seen to read. */
+/** What is configured, or CUDA's libraries among the distributions. */
+function wantsGpu({ gpu, distributions }: ImageSketch): boolean {
+  return gpu !== undefined || distributions.some((name) => /^nvidia-(?:cublas|cuda-runtime)/.test(name));
+}
+
+/**
+ * Variables that the repository's own compose files give, and the code was not seen to read. What is no secret is in the
+ * image; of that, only what leads to a service matters here.
+ */
 function withEvidence(fields: EnvironmentSetting[], project: Project): EnvironmentSetting[] {
-  const known = new Set(fields.map(({ name }) => name));
-  const more = new Map<string, EnvironmentSetting>();
-  for (const service of project.services) {
-    for (const name of service.secretEnv ?? [])
-      if (!known.has(name)) more.set(name, { name, required: true, secret: true, source: `service ${service.name}` });
+  const known = new Map(fields.map((field) => [field.name, field]));
+  for (const { name: service, secretEnv = [], env } of project.services) {
+    for (const name of secretEnv)
+      if (!known.has(name)) known.set(name, { name, required: true, secret: true, source: `service ${service}` });
+    for (const [name, { value, source }] of Object.entries(env))
+      if (!known.has(name) && leadsToService(name))
+        known.set(name, { name, required: false, default: value, secret: false, source });
   }
-  return [...fields, ...more.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return [...known.values()].toSorted((a, b) => byCodeUnit(a.name, b.name));
 }
 
 /** Distributions that talk to a server, by what they talk to. */
@@ -57,10 +68,11 @@ function backingServices(
     const client = clients[kind].find((name) => apps.some((app) => app.distributions.includes(name)));
     const image = composed.find(({ packages }) => debianServer(packages)?.service === kind);
     if (!client && !image) return [];
+    const isTaken = apps.some(({ name }) => name === kind);
     return [
       {
         kind,
-        name: image?.name ?? kind,
+        name: image?.name.replaceAll(/[._]+/g, "-") ?? (isTaken ? `${kind}-server` : kind),
         ...(image ? { image } : {}),
         ...(client === undefined ? {} : { reason: client }),
         ...(kind === "postgres" ? { database: databaseOf(settings, apps[0]?.project.name ?? "app") } : {}),
@@ -92,6 +104,7 @@ function findMigration(
     const folder = `/${file.slice(0, Math.max(0, file.lastIndexOf("/")))}`;
     return {
       migration: {
+        name: apps.some(({ name }) => name === "migrate") ? "migrate-database" : "migrate",
         image: image.name,
         command: ["alembic", "upgrade", "head"],
         ...(folder === image.config.workdir.value ? {} : { workdir: folder }),

@@ -30,6 +30,7 @@ export function sketchDebianImage(project: Project, intent: ImageIntent): ImageS
   return {
     ...describeDebianImage(project, intent),
     kind: "debian",
+    shell: needsShell(server) || (project.config.shell ?? true),
     packages: intent.packages.map(({ value }) => value),
     distributions: [],
     files: Object.keys(server?.files ?? {}).map((path) => path.slice(1)),
@@ -48,7 +49,7 @@ export async function planDebianImage(
   const names = intent.packages.map(({ value }) => value);
   const server = serverOf(intent);
   const run = describeDebianImage(project, intent);
-  const shell = server?.files !== undefined || (config.shell ?? true);
+  const shell = needsShell(server) || (config.shell ?? true);
   const created = createdTime();
   // What somebody names is taken.
   const without = Object.entries(server?.without ?? {}).filter(([name]) => !names.includes(name));
@@ -92,6 +93,11 @@ export async function planDebianImage(
     ],
   };
   return { plan, environment, reached: [] };
+}
+
+/** What Sheaf adds to a server is a script. */
+function needsShell(server: DebianServer | undefined): boolean {
+  return server?.files !== undefined || server?.test[0] === "sh";
 }
 
 function serverOf(intent: ImageIntent): DebianServer | undefined {

@@ -272,6 +272,7 @@ class Planner {
     return {
       ...run,
       kind: "python",
+      shell: over?.tools.shell ?? this.#input.project.config.shell ?? true,
       packages: intent.packages.map(({ value }) => value),
       distributions: resolution.distributions.map(({ name }) => name),
       files: placed.files.map((file) => file.path),

@@ -1,5 +1,8 @@
+import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { authorship } from "../../emit/generated-file.ts";
+import { SheafError } from "../../errors.ts";
 import { type Command, flagOption, textOption } from "../command.ts";
 import { generatedOptionDefinitions, writeGenerated } from "../write-generated.ts";
 import { deploymentOptionDefinitions, readDeployment } from "./deployment.ts";
@@ -27,6 +30,7 @@ export const compose: Command = {
     const output = textOption(input, "output");
     if (output === "-") return { text: () => text.trimEnd(), json: { text } };
     const file = output === undefined ? path.join(project.root, "compose.yaml") : path.resolve(output);
+    if (output === undefined && !flagOption(input, "force")) refuseShadowing(project.root);
     return writeGenerated([{ path: file, text }], {
       check: flagOption(input, "check"),
       force: flagOption(input, "force"),
@@ -34,3 +38,17 @@ export const compose: Command = {
     });
   },
 };
+
+/** Compose reads the first of these that there is: compose.yaml would take the place of a file that a person wrote. */
+function refuseShadowing(root: string): void {
+  for (const name of ["compose.yml", "docker-compose.yaml", "docker-compose.yml"]) {
+    const file = path.join(root, name);
+    if (!fs.existsSync(file) || authorship(fs.readFileSync(file, "utf8")) !== "foreign") continue;
+    throw new SheafError("SHEAF_NOT_OURS", `${name} is there, and Docker would read compose.yaml instead of it`, {
+      hint: [
+        "sheaf compose -o compose.sheaf.yaml, and docker compose -f compose.sheaf.yaml up",
+        `or move ${name} away; --force writes compose.yaml beside it`,
+      ],
+    });
+  }
+}

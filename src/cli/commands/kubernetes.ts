@@ -21,7 +21,18 @@ export const kubernetes: Command = {
   ],
   async run(input, context) {
     const { project, deployment } = await readDeployment(input, context);
-    const { kubernetesManifests, manifestCommand } = await import("../../emit/kubernetes/manifests.ts");
+    const [{ kubernetesManifests, manifestCommand }, { hasQueue }] = await Promise.all([
+      import("../../emit/kubernetes/manifests.ts"),
+      import("../../emit/kubernetes/app-manifests.ts"),
+    ]);
+    if (flagOption(input, "keda") && !hasQueue(deployment)) {
+      context.emit({
+        type: "warning",
+        code: "SHEAF_DEPLOYMENT",
+        message: "no ScaledObject is written: there is no Redis here whose lists could be counted",
+        hint: "write one into an overlay, with the address of the broker",
+      });
+    }
     const files = kubernetesManifests(deployment, {
       // commander makes `gpu: false` of --no-gpu.
       gpu: input.options["gpu"] !== false,

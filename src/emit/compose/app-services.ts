@@ -4,18 +4,22 @@ import { aliasOf, commented, inline, quoted, type YamlValue } from "../yaml-text
 import { literal } from "./compose-values.ts";
 import { volumeOf } from "./volumes.ts";
 
-export interface AppServiceOptions {
+export interface ComposeOptions {
   /** Reserve GPUs for images that want one. */
   gpu: boolean;
 }
 
 /** The service of an image of the project's own. */
-export function appService(app: DeployedApp, deployment: Deployment, { gpu }: AppServiceOptions): YamlValue {
+export function appService(
+  app: DeployedApp,
+  deployment: Deployment,
+  { gpu, published }: ComposeOptions & { published: ReadonlyMap<string, number> },
+): YamlValue {
   const { image } = app;
   return {
     "<<": aliasOf("app"),
     image: imageReference(image),
-    ports: image.config.ports.length > 0 ? portsOf(image) : undefined,
+    ports: image.config.ports.length > 0 ? portsOf(image, published.get(image.name)) : undefined,
     depends_on: dependenciesOf(deployment),
     healthcheck: image.config.health && healthcheck(image.config.health.value),
     volumes: image.writable.length > 0 ? image.writable.map((folder) => `${volumeOf(folder)}:/${folder}`) : undefined,
@@ -30,10 +34,25 @@ export function imageReference({ name, project }: ImageSketch): string {
   return `\${${variable}:-${`${project.name}-${name}`.toLowerCase()}:latest}`;
 }
 
-function portsOf({ name, role, config }: ImageSketch): YamlValue {
+/** The port of this machine for each image that has one: its own, or the next where another image has that. */
+export function publishedPorts({ apps }: Deployment): Map<string, number> {
+  const taken = new Set<number>();
+  return new Map(
+    apps.flatMap(({ image: { name, config } }) => {
+      const [first] = config.ports;
+      if (!first) return [];
+      let port = first.value;
+      while (taken.has(port)) port += 1;
+      taken.add(port);
+      return [[name, port] as const];
+    }),
+  );
+}
+
+function portsOf({ name, role, config }: ImageSketch, first: number | undefined): YamlValue {
   const variable = `${name.toUpperCase().replaceAll(/[^A-Z0-9]+/g, "_")}_PORT`;
   const published = config.ports.map(({ value }, index) => {
-    const port = index === 0 ? `\${${variable}:-${value}}` : String(value);
+    const port = index === 0 ? `\${${variable}:-${first ?? value}}` : String(value);
     return quoted(`${role === "api" ? "" : "127.0.0.1:"}${port}:${value}`);
   });
   return role === "api" ? published : commented("For this machine alone: it has no login of its own.", published);
@@ -41,7 +60,7 @@ function portsOf({ name, role, config }: ImageSketch): YamlValue {
 
 function dependenciesOf({ migration, services }: Deployment): YamlValue {
   const conditions = [
-    ...(migration ? [["migrate", { condition: "service_completed_successfully" }] as const] : []),
+    ...(migration ? [[migration.name, { condition: "service_completed_successfully" }] as const] : []),
     ...services.map(({ name }) => [name, { condition: "service_healthy" }] as const),
   ];
   return conditions.length > 0 ? Object.fromEntries(conditions) : undefined;

@@ -2,12 +2,10 @@ import type { Deployment } from "../../plan/deployment.ts";
 import { databasePassword } from "../../plan/deployment-variables.ts";
 import { withHeader } from "../generated-file.ts";
 import { anchored, aliasOf, apart, commented, inline, quoted, type YamlValue, yamlText } from "../yaml-text.ts";
-import { type AppServiceOptions, appService, imageReference } from "./app-services.ts";
+import { appService, type ComposeOptions, imageReference, publishedPorts } from "./app-services.ts";
 import { backingService, hardening, publicImages, sidecarService, volumesOf } from "./backing-services.ts";
 import { environmentOf, literal } from "./compose-values.ts";
 import { appVolumes } from "./volumes.ts";
-
-export type ComposeOptions = AppServiceOptions;
 
 /**
  * A compose file (compose-spec) for all of a project: its images, the servers that they need, and what brings the database
@@ -15,9 +13,10 @@ export type ComposeOptions = AppServiceOptions;
  */
 export function composeFile(deployment: Deployment, options: ComposeOptions): string {
   const { project, apps, services, sidecars, migration } = deployment;
+  const published = publishedPorts(deployment);
   const named = [
-    ...apps.map((app) => [app.image.name, appService(app, deployment, options)] as const),
-    ...(migration ? [["migrate", migrationService(deployment)] as const] : []),
+    ...apps.map((app) => [app.image.name, appService(app, deployment, { ...options, published })] as const),
+    ...(migration ? [[migration.name, migrationService(deployment)] as const] : []),
     ...services.map((service) => [service.name, backingService(service)] as const),
     ...sidecars.map((image) => [image.name, sidecarService(image)] as const),
   ];

@@ -46,10 +46,7 @@ function deploymentResource(
     metadata: { name, labels },
     spec: {
       replicas: scaled ? undefined : 1,
-      strategy:
-        image.role === "beat"
-          ? commented("Two schedulers would send every task twice.", { type: "Recreate" })
-          : undefined,
+      strategy: strategyOf(app, gpu),
       selector: { matchLabels: selectorOf(image.name) },
       template: {
         metadata: { labels },
@@ -59,15 +56,25 @@ function deploymentResource(
   };
 }
 
+/** How pods are replaced, where one more beside the old ones would do harm. */
+function strategyOf({ image, gpu: wanted }: DeployedApp, ask: boolean): YamlValue {
+  if (image.role === "beat") return commented("Two schedulers would send every task twice.", { type: "Recreate" });
+  if (!wanted || !ask) return undefined;
+  return commented("A new pod would wait for a GPU that the old one has.", {
+    rollingUpdate: { maxSurge: 0, maxUnavailable: 1 },
+  });
+}
+
 function podSpec(app: DeployedApp, deployment: Deployment, gpu: boolean): YamlValue {
   const { image } = app;
   const scratch = [temporary, ...scratchOf(image.writable)];
+  const gate = migrationGate(deployment);
   return {
     ...podSecurity(image.user.value),
     terminationGracePeriodSeconds: graceSeconds(image.role),
     topologySpreadConstraints: image.role === "api" ? [spread(image.name)] : undefined,
     tolerations: app.gpu && gpu ? [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }] : undefined,
-    initContainers: deployment.migration ? [migrationGate(deployment)] : undefined,
+    initContainers: gate === undefined ? undefined : [gate],
     containers: [
       {
         name: dnsLabel(image.name),
@@ -116,8 +123,7 @@ function migrationGate(deployment: Deployment): YamlValue {
     {
       name: "wait-for-migration",
       image: imageName(image),
-      command: inline(["/usr/bin/tini", "--", "sh", "-c"].map((word) => quoted(word))),
-      args: [program],
+      args: [...["sh", "-c"].map((word) => quoted(word)), program],
       workingDir: migration.workdir,
       ...containerEnvironment(deployment),
       resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { memory: "256Mi" } },
@@ -132,15 +138,15 @@ export function migrationJob(deployment: Deployment): YamlValue {
   const { migration, apps } = deployment;
   const image = apps.find((app) => app.image.name === migration?.image)?.image;
   if (!migration || !image) return undefined;
-  const labels = labelsOf(image.project.name, "migrate");
+  const labels = labelsOf(image.project.name, migration.name);
   return {
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { name: "migrate", labels },
+    metadata: { name: migration.name, labels },
     spec: {
       backoffLimit: 6,
       ttlSecondsAfterFinished: commented(
-        "A job can't be changed: before the next version, kubectl delete job migrate, or wait for this.",
+        `A job can't be changed: before the next version, kubectl delete job ${migration.name}, or wait for this.`,
         300,
       ),
       template: {
@@ -150,7 +156,7 @@ export function migrationJob(deployment: Deployment): YamlValue {
           restartPolicy: "OnFailure",
           containers: [
             {
-              name: "migrate",
+              name: migration.name,
               image: imageName(image),
               args: inline(migration.command.map((word) => quoted(word))),
               workingDir: migration.workdir,

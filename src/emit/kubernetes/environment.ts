@@ -25,9 +25,7 @@ export function secretVariables(variables: readonly Wiring[]): YamlValue[] {
   const composed = variables.flatMap(({ name, value }): { name: string; parts: ValuePart[] }[] =>
     value.kind === "wired" && secretsIn(value.parts).length > 0 ? [{ name, parts: value.parts }] : [],
   );
-  const sources = new Set(
-    composed.filter(({ name, parts }) => !isAlias(parts)).flatMap(({ parts }) => secretsIn(parts)),
-  );
+  const sources = new Set(composed.filter(({ parts }) => !isAlias(parts)).flatMap(({ parts }) => secretsIn(parts)));
   return [
     ...[...sources].map((name) => secretVariable(name, { key: name })),
     ...composed.map(({ name, parts }, index): YamlValue => {

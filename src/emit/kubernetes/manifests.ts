@@ -1,3 +1,4 @@
+import { SheafError } from "../../errors.ts";
 import type { Deployment } from "../../plan/deployment.ts";
 import { withHeader } from "../generated-file.ts";
 import { apart, commented, type YamlValue, yamlText } from "../yaml-text.ts";
@@ -20,25 +21,49 @@ export const manifestCommand = "sheaf kubernetes";
  */
 export function kubernetesManifests(deployment: Deployment, options: ManifestOptions): Map<string, string> {
   const { project, apps, services, sidecars, migration } = deployment;
-  const resources = new Map<string, YamlValue[]>([
-    ["namespace.yaml", [namespace(project)]],
-    ...apps.map((app): [string, YamlValue[]] => [
-      `${dnsLabel(app.image.name)}.yaml`,
-      appManifests(app, deployment, options),
-    ]),
-    ...(migration ? [["migrate.yaml", [migrationJob(deployment)]] satisfies [string, YamlValue[]]] : []),
-    ...services.map((service): [string, YamlValue[]] => [
-      `${dnsLabel(service.name)}.yaml`,
-      serviceManifests(service, project),
-    ]),
-    ...sidecars.map((image): [string, YamlValue[]] => [
-      `${dnsLabel(image.name)}.yaml`,
-      sidecarManifests(image, project),
-    ]),
-    ["network-policy.yaml", networkPolicies(deployment)],
+  const parts: [name: string, resources: YamlValue[]][] = [
+    ["namespace", [namespace(project)]],
+    ...apps.map((app): [string, YamlValue[]] => [app.image.name, appManifests(app, deployment, options)]),
+    ...(migration ? [[migration.name, [migrationJob(deployment)]] satisfies [string, YamlValue[]]] : []),
+    ...services.map((service): [string, YamlValue[]] => [service.name, serviceManifests(service, project)]),
+    ...sidecars.map((image): [string, YamlValue[]] => [image.name, sidecarManifests(image, project)]),
+    ["network-policy", networkPolicies(deployment)],
+  ];
+  refuseTwins(parts.map(([name]) => name));
+  const files = parts.map(
+    ([name, list]) => [`${dnsLabel(name)}.yaml`, file(list.map((each) => yamlText(each)))] as const,
+  );
+  return new Map([
+    [
+      "kustomization.yaml",
+      file([
+        kustomization(
+          deployment,
+          files.map(([name]) => name),
+        ),
+      ]),
+    ],
+    ...files,
   ]);
-  const files = [...resources].map(([name, list]) => [name, file(list.map((each) => yamlText(each)))] as const);
-  return new Map([["kustomization.yaml", file([kustomization(deployment, [...resources.keys()])])], ...files]);
+}
+
+/** @throws SheafError SHEAF_NAME_CLASH when two parts would have one name in the cluster */
+function refuseTwins(names: readonly string[]): void {
+  const labels = new Map<string, string>([["kustomization", "kustomization"]]);
+  for (const name of names) {
+    const label = dnsLabel(name);
+    const other = labels.get(label);
+    if (other !== undefined) {
+      throw new SheafError(
+        "SHEAF_NAME_CLASH",
+        `${JSON.stringify(other)} and ${JSON.stringify(name)} would both be called ${label} in Kubernetes`,
+        {
+          hint: "give one of the images another name in [tool.sheaf.images]",
+        },
+      );
+    }
+    labels.set(label, name);
+  }
 }
 
 function file(documents: string[]): string {

@@ -3,10 +3,10 @@ import { commented, inline, type YamlValue } from "../yaml-text.ts";
 import { dnsLabel, labelsOf, selectorOf } from "./names.ts";
 
 /** Who may talk to whom: everything that is not said here is refused, in clusters whose network heeds policies. */
-export function networkPolicies({ project, apps, services, sidecars }: Deployment): YamlValue[] {
+export function networkPolicies({ project, apps, services, sidecars, migration }: Deployment): YamlValue[] {
   const served = apps.filter(({ image }) => image.role === "api" && image.config.ports.length > 0);
   const others = apps.filter(({ image }) => image.role !== "api" && image.config.ports.length > 0);
-  const clients = [...apps.map(({ image }) => image.name), "migrate"];
+  const clients = [...apps.map(({ image }) => image.name), ...(migration ? [migration.name] : [])];
   const data = [
     ...services.map(({ name, kind, image }) => ({ name, port: image?.config.ports[0]?.value ?? ports[kind] })),
     ...sidecars.flatMap(({ name, config }) => config.ports.map(({ value }) => ({ name, port: value }))),
