@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as http from "node:http";
+import * as https from "node:https";
 import type { AddressInfo } from "node:net";
 
 import { onTestFinished } from "vitest";
@@ -20,17 +21,30 @@ export interface ServedWheel extends BuiltWheel {
 }
 
 export interface LocalIndex {
+  /** With the credentials. */
+  url: string;
   /** Makes the command line ask this index and no other. */
   env: Record<string, string | undefined>;
   /** Names of the files that were asked for, in order. */
   requests: string[];
 }
 
+export interface IndexOptions {
+  /** `user:password`, without which nothing is answered but 401. */
+  credentials?: string;
+  /** Certificate and key, in PEM: the index speaks TLS. */
+  tls?: { cert: string; key: string };
+}
+
 /** A package index on 127.0.0.1 that lives as long as the test. */
-export async function serveWheels(wheels: readonly ServedWheel[]): Promise<LocalIndex> {
+export async function serveWheels(wheels: readonly ServedWheel[], options: IndexOptions = {}): Promise<LocalIndex> {
   const requests: string[] = [];
   const left = new Map(wheels.map((wheel) => [wheel.filename, wheel.trouble?.times ?? Number.POSITIVE_INFINITY]));
-  const server = http.createServer((request, response) => {
+  const { credentials, tls } = options;
+  const expected = credentials && `Basic ${Buffer.from(credentials).toString("base64")}`;
+  const answer: http.RequestListener = (request, response) => {
+    if (expected !== undefined && request.headers.authorization !== expected)
+      return void response.writeHead(401, { "www-authenticate": 'Basic realm="index"' }).end();
     const [, place = "", name = ""] = (request.url ?? "").split("/");
     if (place === "simple") {
       const files = wheels.filter((wheel) => projectOf(wheel) === name);
@@ -50,14 +64,16 @@ export async function serveWheels(wheels: readonly ServedWheel[]): Promise<Local
     response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => {
       if (wheel.trouble?.kind === "cut") request.socket.destroy();
     });
-  });
+  };
+  const server = tls ? https.createServer(tls, answer) : http.createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  return { env: { ...onlyIndex, PIP_INDEX_URL: `http://127.0.0.1:${port}/simple/` }, requests };
+  const url = `${tls ? "https" : "http"}://${credentials ? `${credentials}@` : ""}127.0.0.1:${port}/simple/`;
+  return { url, env: { ...onlyIndex, PIP_INDEX_URL: url }, requests };
 }
 
 /** No other configuration of pip or uv has a say. */
