@@ -59,7 +59,7 @@ export interface Contract {
 }
 
 export interface ContractInput {
-  /** The project's configuration, or none. */
+  /** The project's configuration, or the file of `--contract`. */
   config?: SheafConfig;
   /** File that it came from. */
   configFile?: string;
@@ -67,27 +67,24 @@ export interface ContractInput {
   image?: string;
   /** As the person named the image: `demeterai-api:latest`, `dist/api`. */
   name: string;
-  /** Of `--contract`: it outranks the project's. */
-  settings?: ContractSettings;
-  settingsFile?: string;
+  /** What the plan of an image that Sheaf built says of it. */
+  planned?: { name: string; role: Role; size?: number };
   /** The image's own, which tells the role that nothing else tells. */
   runtime: RuntimeConfig;
 }
 
 /**
- * The contract as it applies: defaults for the role, the project's, the image's own in it, and the file of `--contract`,
- * each over the one before.
+ * The contract as it applies: defaults for the role, the configuration's, and in it the image's own, each over the one before.
  * @throws SheafError SHEAF_CONTRACT when the configuration has no such image
  */
 export function resolveContract(input: ContractInput): Contract {
-  const { config = {}, settings: told = {} } = input;
+  const { config = {}, planned } = input;
   const image = chooseImage(input);
   const own: Partial<ImageSettings> = (image === undefined ? undefined : config.images?.[image]) ?? {};
-  const layers = [config.contract ?? {}, own.contract ?? {}, told];
-  const merged = layers.reduce<ContractSettings>(mergeSettings, {});
-  const role = merged.role ?? own.role ?? roleOfImage(input.runtime);
+  const merged = mergeSettings(config.contract ?? {}, own.contract ?? {});
+  const role = merged.role ?? own.role ?? planned?.role ?? roleOfImage(input.runtime);
   // What a project says of itself is a promise; of anybody else's image only what holds for all is asked.
-  const promised = image !== undefined || input.settings !== undefined || config.contract !== undefined;
+  const promised = image !== undefined || config.contract !== undefined || planned !== undefined;
   const health = healthOf(merged, { promised, own, role });
   return {
     source: sourceOf(input, { image, role }),
@@ -100,7 +97,7 @@ export function resolveContract(input: ContractInput): Contract {
     env: merged.env ?? {},
     labels: merged.labels ?? [],
     ...defined({
-      size: bytes(merged.size ?? own.budget),
+      size: bytes(merged.size ?? own.budget) ?? planned?.size,
       compressedSize: bytes(merged["compressed-size"]),
       layerSize: bytes(merged["layer-size"]),
     }),
@@ -151,7 +148,7 @@ function mergeSettings(under: ContractSettings, over: ContractSettings): Contrac
 }
 
 /** The image of the configuration that is meant: told, the end of the image's name, or the only one of its role. */
-function chooseImage({ config, configFile, image, name, runtime }: ContractInput): string | undefined {
+function chooseImage({ config, configFile, image, name, planned, runtime }: ContractInput): string | undefined {
   const names = Object.keys(config?.images ?? {});
   if (image !== undefined) {
     if (names.includes(image)) return image;
@@ -164,6 +161,7 @@ function chooseImage({ config, configFile, image, name, runtime }: ContractInput
       },
     );
   }
+  if (planned && names.includes(planned.name)) return planned.name;
   const base = (name.split("/").at(-1) ?? "").replace(/[:@].*$/, "");
   const title = String(runtime.Labels?.["org.opencontainers.image.title"] ?? "");
   const byName = names
@@ -200,14 +198,11 @@ function healthOf({ health }: ContractSettings, { promised, own, role }: HealthQ
 
 const usual: HealthPromise = { interval: 30, timeout: 3, startPeriod: 40, retries: 3 };
 
-function sourceOf(
-  { configFile, settingsFile }: ContractInput,
-  { image, role }: { image?: string; role: Role },
-): string {
+function sourceOf({ configFile, planned }: ContractInput, { image, role }: { image?: string; role: Role }): string {
   const parts = [
     `defaults for ${roleNames[role]}`,
     ...(configFile === undefined ? [] : [image === undefined ? configFile : `${configFile}, image ${image}`]),
-    ...(settingsFile === undefined ? [] : [settingsFile]),
+    ...(planned === undefined ? [] : ["the plan that it was built from"]),
   ];
   return parts.join("; ");
 }

@@ -1,4 +1,5 @@
 import { importClosure, type MissingImport } from "../../project/import-closure.ts";
+import { standardLibrary } from "../../project/python/standard-library.ts";
 import type { StaticCheck, StaticContext } from "../check.ts";
 import { textOf } from "../facts/image-facts.ts";
 import { hasModule, importPathOf, startModuleOf } from "../facts/start-module.ts";
@@ -61,12 +62,16 @@ export const pythonImports: StaticCheck = {
       }),
     );
     const elsewhere = [...new Set([...sites, ...own])];
+    const standard = standardLibrary(environment?.minor ?? "");
     const { missing, reached } = importClosure({
       start: [found.module],
       files,
       importRoots: roots,
       ...(environment ? { python: environment.minor } : {}),
-      provided: (module) => elsewhere.some((folder) => hasModule(facts, folder, module.split(".")[0] ?? module)),
+      provided: (module) => {
+        const top = module.split(".")[0] ?? module;
+        return standard.has(top) || elsewhere.some((folder) => hasModule(facts, folder, top));
+      },
     });
     const errors = missing.filter(({ severity }) => severity === "error");
     const [first] = errors;

@@ -62,6 +62,29 @@ export async function readConfig(
   return { config: config ?? {}, file: only.file };
 }
 
+/**
+ * Reads one file as configuration: `[tool.sheaf]` of it where there is such a table, else the whole file.
+ * @throws SheafError SHEAF_CONFIG with all problems at once, SHEAF_TOML
+ */
+export async function readConfigFile(file: string, text: string): Promise<SheafConfig> {
+  const table = await parseToml(text, file);
+  const tool = tableAt(table, "tool");
+  const inTool = Object.hasOwn(tool, "sheaf");
+  const problems: ConfigProblem[] = [];
+  const config = await validated(inTool ? tool["sheaf"] : table, problems);
+  if (problems.length > 0) throw configError(problems, { file, prefix: inTool ? ["tool", "sheaf"] : [], text });
+  return config;
+}
+
+/** The JSON Schema of the contract's keys, for `sheaf contract --schema`. */
+export async function contractJsonSchema(): Promise<Record<string, unknown>> {
+  const [{ z }, { ContractSettings }] = await Promise.all([import("zod"), import("./schema.ts")]);
+  return {
+    title: "What sheaf verify holds an image to: [tool.sheaf.contract], [tool.sheaf.images.NAME.contract]",
+    ...z.toJSONSchema(ContractSettings),
+  };
+}
+
 /** The JSON Schema of `[tool.sheaf]`, published as schemas/sheaf.schema.json. */
 export async function configJsonSchema(): Promise<Record<string, unknown>> {
   const [{ z }, { SheafConfig }] = await Promise.all([import("zod"), import("./schema.ts")]);

@@ -1,4 +1,5 @@
 import { isTable, tableAt, type TomlTable } from "../toml.ts";
+import { contractProblems } from "./contract-problems.ts";
 import { parseSize } from "./parse-size.ts";
 
 export interface ConfigProblem {
@@ -21,6 +22,7 @@ export function valueProblems(config: TomlTable): ConfigProblem[] {
       check(["platforms", String(index)], platform, platformProblem);
   }
   checkEnvironment(config["env"], ["env"], problems);
+  problems.push(...contractProblems(config["contract"], ["contract"]));
   for (const [name, image] of Object.entries(tableAt(config, "images"))) {
     const path = ["images", name];
     if (!/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(name)) {
@@ -37,6 +39,7 @@ export function valueProblems(config: TomlTable): ConfigProblem[] {
     check([...path, "stop-signal"], image["stop-signal"], signalProblem);
     check([...path, "user"], image["user"], userProblem);
     checkEnvironment(image["env"], [...path, "env"], problems);
+    problems.push(...contractProblems(image["contract"], [...path, "contract"]));
     checkKind(image, path, problems);
   }
   return problems;

@@ -1,0 +1,167 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import type { Baseline } from "../../contract/baseline.ts";
+import type { CheckAbout } from "../../contract/check.ts";
+import type { Verification } from "../../contract/verify-image.ts";
+import { didYouMean } from "../../did-you-mean.ts";
+import { exitCodes, SheafError } from "../../errors.ts";
+import type { Style } from "../../report/text.ts";
+import { type Command, type CommandInput, type CommandResult, flagOption, listOption, textOption } from "../command.ts";
+import type { Context } from "../context.ts";
+import { contractOf, contractOptions, openImage } from "./contract.ts";
+
+/** How a verdict is written, by name; `file` is the ending by which `-o` chooses. */
+const formats: Record<string, { file: string[]; render: (verification: Verification) => Promise<string> }> = {
+  json: {
+    file: [".json"],
+    render: async ({ verdict }) =>
+      JSON.stringify((await import("../../report/verdict-json.ts")).verdictJson(verdict), undefined, 2),
+  },
+  markdown: {
+    file: [".md"],
+    render: async ({ verdict }) => (await import("../../report/verdict-markdown.ts")).verdictMarkdown(verdict),
+  },
+};
+
+export const verify: Command = {
+  name: "verify",
+  summary: "hold an image to its contract",
+  arguments: [
+    {
+      name: "image",
+      summary:
+        "tag, OCI layout, archive, image in Docker, Podman or a registry; the newest of this folder unless given",
+    },
+  ],
+  options: [
+    { flags: "--static", summary: "look at the bytes alone, run nothing; what is not run is told" },
+    { flags: "--explain <id>", summary: "say what a check holds, why, and where that is written" },
+    ...contractOptions,
+    { flags: "--dockerfile <file>", summary: "the Dockerfile that the image was built from: it is checked too" },
+    {
+      flags: "--baseline <file>",
+      summary: "known failures, each with a reason and the day until which it is accepted",
+    },
+    { flags: "--format <kind>", summary: "how the verdict is printed", choices: ["text", ...Object.keys(formats)] },
+    {
+      flags: "-o, --output <file>",
+      summary: "write the verdict here too: .json, .md by its ending; can be given several times",
+      repeat: true,
+    },
+  ],
+  examples: [
+    "sheaf verify demeterai-api",
+    "sheaf verify python.tar --static",
+    "sheaf verify registry.example.test/team/app:1.0 -o verdict.json -o verdict.md",
+    "sheaf verify --explain config.user",
+  ],
+  async run(input, context) {
+    const id = textOption(input, "explain");
+    if (id !== undefined) return explain(id);
+    const verification = await verifyFromInput(input, context);
+    context.stopProgress();
+    for (const file of listOption(input, "output")) await writeReport(file, verification, context.directory);
+    return resultOf(verification, textOption(input, "format") ?? "text");
+  },
+};
+
+async function verifyFromInput(input: CommandInput, context: Context): Promise<Verification> {
+  const files = listOption(input, "output");
+  for (const file of files) formatOf(file);
+  const baseline = await readBaselineFile(textOption(input, "baseline"), context.directory);
+  const dockerfile = textOption(input, "dockerfile");
+  const [{ verifyImage }, { readImageFacts }, { interestOf }, { readDockerfileFacts }] = await Promise.all([
+    import("../../contract/verify-image.ts"),
+    import("../../contract/facts/read-image.ts"),
+    import("../../contract/interest.ts"),
+    import("../../contract/read-dockerfile.ts"),
+  ]);
+  const opened = await openImage(input, context);
+  const { image, name } = opened;
+  const contract = await contractOf(opened, input, context);
+  const facts = await readImageFacts(image, {
+    interest: interestOf(contract, image.config.config ?? {}),
+    signal: context.signal,
+    onLayer: (index) => context.emit({ type: "work-end", id: `${name} ${index}`, group: "layers", reused: false }),
+  });
+  return verifyImage({
+    name,
+    image,
+    facts,
+    contract,
+    signal: context.signal,
+    ...(dockerfile === undefined ? {} : { dockerfile: readDockerfileFacts(dockerfile, context.directory) }),
+    ...(flagOption(input, "static") ? { notRunning: "--static" } : {}),
+    ...(baseline ? { baseline } : {}),
+  });
+}
+
+async function resultOf(verification: Verification, format: string): Promise<CommandResult> {
+  const { verdict, bugs } = verification;
+  const [{ verdictText }, { verdictJson }] = await Promise.all([
+    import("../../report/verdict-text.ts"),
+    import("../../report/verdict-json.ts"),
+  ]);
+  for (const bug of bugs) process.stderr.write(`${bug.stack ?? bug.message}\n`);
+  const rendered = await formats[format]?.render(verification);
+  const failed = verdict.verdict === "fail" ? exitCodes.findings : exitCodes.ok;
+  return {
+    json: verdictJson(verdict),
+    text: (style: Style, width: number) => rendered ?? verdictText(verdict, style, width),
+    exitCode: bugs.length > 0 ? exitCodes.bug : failed,
+  };
+}
+
+async function writeReport(file: string, verification: Verification, folder: string): Promise<void> {
+  const { writeAtomically } = await import("../../host/atomic-file.ts");
+  const text = `${(await formatOf(file).render(verification)).trimEnd()}\n`;
+  await writeAtomically(path.resolve(folder, file), [Buffer.from(text)]);
+}
+
+function formatOf(file: string): { render: (verification: Verification) => Promise<string> } {
+  const found = Object.values(formats).find((format) => format.file.some((ending) => file.endsWith(ending)));
+  if (found) return found;
+  const endings = Object.values(formats).flatMap((format) => format.file);
+  throw new SheafError("SHEAF_OPTION", `${file} does not tell the format of the report`, {
+    hint: `end it with ${endings.join(", ")}`,
+  });
+}
+
+async function readBaselineFile(file: string | undefined, folder: string): Promise<Baseline | undefined> {
+  if (file === undefined) return undefined;
+  const { readBaseline } = await import("../../contract/baseline.ts");
+  let text: string;
+  try {
+    text = fs.readFileSync(path.resolve(folder, file), "utf8");
+  } catch (cause) {
+    throw new SheafError("SHEAF_BASELINE", `the baseline ${file} can't be read: ${(cause as Error).message}`, {
+      hint: "check the path",
+      cause,
+    });
+  }
+  return readBaseline(file, text, new Date().toISOString().slice(0, 10));
+}
+
+async function explain(id: string): Promise<CommandResult> {
+  const [{ staticChecks }, { runningChecks }, { explanationText }] = await Promise.all([
+    import("../../contract/registry.ts"),
+    import("../../contract/running/registry.ts"),
+    import("../../report/verdict-text.ts"),
+  ]);
+  const all: readonly CheckAbout[] = [...staticChecks, ...runningChecks];
+  const found = all.find((check) => check.id === id);
+  if (!found) {
+    const near = didYouMean(
+      id,
+      all.map((check) => check.id),
+    );
+    throw new SheafError("SHEAF_OPTION", `there is no check ${JSON.stringify(id)}`, {
+      hint: near
+        ? `sheaf verify --explain ${near}`
+        : `the groups are ${[...new Set(all.map((check) => check.id.split(".")[0]))].join(", ")}`,
+    });
+  }
+  const { title, holds, why, sources } = found;
+  return { json: { id, title, holds, why, sources }, text: (style, width) => explanationText(found, style, width) };
+}

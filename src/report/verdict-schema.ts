@@ -1,0 +1,43 @@
+import { z } from "zod";
+
+import { groups } from "../contract/check.ts";
+
+const Check = z.strictObject({
+  id: z.string().describe("group.thing, stable"),
+  title: z.string().describe("what is fine when it passes"),
+  group: z.enum(groups),
+  verdict: z.enum(["pass", "fail", "warn", "skipped", "error"]),
+  measured: z.string().describe("what was found, in one phrase; of a skipped check the reason"),
+  limit: z.string().nullable().describe("what is promised"),
+  figure: z
+    .strictObject({ measured: z.number(), limit: z.number().optional(), unit: z.enum(["bytes", "seconds", "count"]) })
+    .nullable()
+    .describe("measured and limit as numbers"),
+  evidence: z.array(z.string()).describe("what it was seen by, one fact an item"),
+  hint: z.string().nullable().describe("what to do next"),
+  seconds: z.number(),
+  notRun: z.boolean().describe("of a skipped check: it would apply, and this run left it out"),
+  accepted: z
+    .strictObject({ reason: z.string(), until: z.string() })
+    .nullable()
+    .describe("of a warning: a failure that the baseline accepts until that day"),
+});
+
+/** What `sheaf verify --format json` writes. */
+export const VerdictDocument = z.strictObject({
+  image: z.string(),
+  digest: z.string(),
+  platform: z.string(),
+  runtime: z.string().nullable().describe("what ran it, null when nothing did"),
+  verdict: z
+    .enum(["pass", "fail", "incomplete"])
+    .describe("fail when a check failed or could not decide; incomplete when none failed and some were not run"),
+  seconds: z.number(),
+  checks: z.array(Check),
+  staleBaseline: z.array(z.string()),
+});
+
+/** Published as schemas/verdict.schema.json. */
+export function verdictSchema(): Record<string, unknown> {
+  return { title: "The verdict of sheaf verify", ...z.toJSONSchema(VerdictDocument) };
+}
