@@ -9,27 +9,27 @@ import { buildWheel } from "../wheel/build-wheel.ts";
 import { build, buildKit, tryBuild } from "./buildkit.ts";
 import { base, EngineRoom } from "./dockerfile-example.ts";
 import { placesOf } from "./dockerfile-search.ts";
-import { framework, projectOn, serveWheels } from "./local-index.ts";
+import { framework, projectOn, type ServedWheel, serveWheels } from "./local-index.ts";
 import { sheaf, writeFiles } from "./sheaf.ts";
 
 const client = await buildKit(base);
 
 describe.skipIf(!client)("a Dockerfile for a private index (skipped without Docker and its base image)", () => {
   const room = new EngineRoom(client ?? "");
-  const wheels = [
-    ...framework(),
-    buildWheel({ name: "acme-private", files: { "acme_private/__init__.py": "x = 1\n" } }),
-  ];
   const password = `token-${room.unique}`;
 
   /** The project with its Dockerfile, planned from an index that needs no password. */
-  async function project(name: string): Promise<string> {
+  async function project(name: string): Promise<{ context: string; wheels: ServedWheel[] }> {
+    // Secrets are no part of what BuildKit knows a step by: what is installed has to be new.
+    const files = { "acmeprivate/__init__.py": `x = "${name} ${room.unique}"\n` };
+    const wheels = [...framework(), buildWheel({ name: "acmeprivate", files })];
     const open = await serveWheels(wheels);
     const folder = writeFiles(room.folder(name), projectOn(wheels));
     const outcome = await sheaf(["dockerfile", folder], { env: open.env });
     expect(outcome.stderr).not.toMatch(/error/);
     expect(outcome.code).toBe(0);
-    return folder;
+    expect(fs.readFileSync(path.join(folder, "Dockerfile"), "utf8")).not.toContain(new URL(open.url).port);
+    return { context: folder, wheels };
   }
 
   function pipConfig(name: string, url: string): string {
@@ -42,7 +42,7 @@ describe.skipIf(!client)("a Dockerfile for a private index (skipped without Dock
     "takes the password from a build secret, and leaves it in no layer, history or cache of the builder",
     { timeout: 240_000 },
     async () => {
-      const context = await project("password");
+      const { context, wheels } = await project("password");
       const index = await serveWheels(wheels, { credentials: `ci:${password}` });
       const options = { network: "host", tag: room.tag("password") };
       const secrets = [`id=pip.conf,src=${pipConfig("pip.conf", index.url)}`];
@@ -56,8 +56,8 @@ describe.skipIf(!client)("a Dockerfile for a private index (skipped without Dock
       const { log } = await build(room.client, context, { ...options, secrets });
       expect(index.requests.length).toBeGreaterThan(0);
       expect(log).not.toContain(password);
-      const program = "import acme_private, fastapi; print(acme_private.x)";
-      expect(await room.runOnce(options.tag, "python", "-c", program)).toBe("1");
+      const program = "import acmeprivate, fastapi; print(acmeprivate.x)";
+      expect(await room.runOnce(options.tag, "python", "-c", program)).toBe(`password ${room.unique}`);
 
       const builder = room.tag("builder");
       await build(room.client, context, { ...options, secrets, target: "builder", tag: builder });
@@ -66,14 +66,11 @@ describe.skipIf(!client)("a Dockerfile for a private index (skipped without Dock
         expect(await room.ask("history", "--no-trunc", tag)).not.toContain(password);
         expect(await room.ask("image", "inspect", tag)).not.toContain(password);
       }
-      expect(fs.readFileSync(path.join(context, "Dockerfile"), "utf8")).not.toMatch(
-        /127\.0\.0\.1|^(?:ARG|ENV) .*INDEX/m,
-      );
     },
   );
 
   it("trusts an authority that a build secret names, while building and no longer", { timeout: 240_000 }, async () => {
-    const context = await project("authority");
+    const { context, wheels } = await project("authority");
     const tls = certificate(room.folder("tls"));
     const index = await serveWheels(wheels, { tls, credentials: `ci:${password}` });
     const options = { network: "host", tag: room.tag("authority") };
