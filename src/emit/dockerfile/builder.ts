@@ -10,6 +10,8 @@ export interface Builder {
   install: InstallPlan;
   /** Distributions that come as source, which pip or uv builds. */
   sources: string[];
+  /** PEP 440 specifier of the Pythons that the project runs on. */
+  python?: string;
 }
 
 export interface BuilderOptions {
@@ -27,7 +29,8 @@ export function buildersOf(recipes: readonly ImageRecipe[]): { builders: Builder
     const { kind, files, extras, groups, text } = install;
     const key = JSON.stringify([kind, kind === "written" ? text : files, extras.toSorted(), groups.toSorted()]);
     const sources = plan.distributions.filter(({ built }) => built).map(({ name }) => name);
-    const builder = byInstall.get(key) ?? { stage: `builder-${plan.name}`, install, sources };
+    const python = plan.python?.wanted?.value;
+    const builder = byInstall.get(key) ?? { stage: `builder-${plan.name}`, install, sources, python };
     byInstall.set(key, builder);
     builderOf.set(plan.name, builder);
   }
@@ -52,11 +55,14 @@ export function builderStages(builders: readonly Builder[], { from, interpreter 
     ]),
     ...(sources.length > 0 ? compilers(sources) : []),
     ...(usesUv || interpreter !== undefined ? installUv() : []),
-    ...(interpreter === undefined ? [`RUN python -m venv --without-pip ${venv}`] : managedPython(interpreter)),
+    ...(interpreter === undefined ? environment(builders) : managedPython(interpreter)),
   ];
   const [only] = builders;
-  if (builders.length === 1 && only) return [...common, ...installation(only)];
-  return [...common, ...builders.flatMap((each) => ["", `FROM builder AS ${each.stage}`, ...installation(each)])];
+  if (builders.length === 1 && only) return [...common, ...installation(only, true)];
+  return [
+    ...common,
+    ...builders.flatMap((each, index) => ["", `FROM builder AS ${each.stage}`, ...installation(each, index === 0)]),
+  ];
 }
 
 /** What Debian's tools trust. A secret of this name stands over it while a step runs. */
@@ -67,6 +73,19 @@ const uvVariables: [string, string][] = [
   ["UV_PYTHON_DOWNLOADS", "manual"],
   ["UV_LINK_MODE", "copy"],
 ];
+
+/** The environment; a Python that the project doesn't run on is refused first, which uv would do and pip wouldn't. */
+function environment(builders: readonly Builder[]): string[] {
+  const wanted = builders.find(({ install }) => install.kind !== "uv.lock")?.python;
+  const make = `python -m venv --without-pip ${venv}`;
+  if (wanted === undefined || !/^[\w.,<>=!~* ]+$/.test(wanted)) return [`RUN ${make}`];
+  return continued([
+    `RUN python -c "import platform, sys; from pip._vendor.packaging.specifiers import SpecifierSet;`,
+    `    version = platform.python_version(); wanted = '${wanted}';`,
+    `    version in SpecifierSet(wanted) or sys.exit(f'PYTHON_VERSION is {version}, and the project wants {wanted}')"`,
+    `    && ${make}`,
+  ]);
+}
 
 function compilers(sources: readonly string[]): string[] {
   return [
@@ -118,7 +137,7 @@ function secretsOf(tool: "pip" | "uv"): string[] {
 }
 
 /** The lock is mounted, not copied: the step runs again when it changes, and finds what it had downloaded. */
-function installation({ install, sources }: Builder): string[] {
+function installation({ install, sources }: Builder, explained: boolean): string[] {
   const tool = install.kind === "uv.lock" ? "uv" : "pip";
   const login = install.indexes.length > 0 ? ["--mount=type=secret,id=netrc,target=/root/.netrc"] : [];
   const mounts = [
@@ -127,7 +146,7 @@ function installation({ install, sources }: Builder): string[] {
     ...install.reads.map((file) => `--mount=type=bind,source=${file},target=/build/${file}`),
   ];
   return [
-    ...comment("Each file is checked against its hash. The lock is mounted: only a change of it runs this again."),
+    ...(explained ? explanation(install) : []),
     ...continued([
       `RUN ${cacheOf(tool)}`,
       ...mounts.map((mount) => `    ${mount}`),
@@ -135,6 +154,13 @@ function installation({ install, sources }: Builder): string[] {
       ...(install.bytecode ? [`    && ${compileAll(venv)}`] : []),
     ]),
   ];
+}
+
+function explanation({ bytecode }: InstallPlan): string[] {
+  return comment(
+    "Each file is checked against its hash. The lock is mounted: only a change of it runs this again.",
+    ...(bytecode ? ["Modules are compiled once, here: the image's user can't keep what is compiled at a start."] : []),
+  );
 }
 
 function pipInstall({ files }: InstallPlan, sources: readonly string[]): string[] {

@@ -1,7 +1,7 @@
 import type { ImagePlan } from "../../plan/image-plan.ts";
 import { type Builder, buildersOf, builderStages } from "./builder.ts";
 import type { WantedPackage } from "./debian-packages.ts";
-import { imageStage, type PythonHome, sharedBy, systemStage } from "./image-stage.ts";
+import { imageStage, type PythonHome, type Shared, sharedBy, systemStage } from "./image-stage.ts";
 import { projectComment, type ProjectStage, projectStages } from "./project-stage.ts";
 import { cudaOf, type ImageRecipe } from "./recipe.ts";
 import { variablesOf } from "./variables.ts";
@@ -21,7 +21,7 @@ export function dockerfileOf(recipes: readonly ImageRecipe[]): string {
   const gpu = recipes.find((recipe) => recipe.gpu);
   const { builders, builderOf } = buildersOf(recipes);
   const projects = projectStages(recipes);
-  const shared = sharedBy(recipes, official.from);
+  const shared = others.length === 0 ? alone(main, official.from) : sharedBy(recipes, official.from);
   const stage = (recipe: ImageRecipe): string[] => {
     const builder = (builderOf.get(recipe.plan.name) as Builder).stage;
     const project = projects.get(recipe.plan.name) as ProjectStage;
@@ -51,11 +51,11 @@ export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string 
   const home =
     cudaBase === undefined ? official : { from: cudaBase, stdlib: `${folder}/*/lib/python3*`, copied: folder };
   const { common, gpu } = variablesOf(plan);
-  const alone = sharedBy([recipe], home.from);
+  const own = alone(recipe, home.from);
   const shared = {
-    ...alone,
+    ...own,
     variables: [...common, ...gpu],
-    packages: [...alone.packages, ...(cudaBase === undefined ? [] : unlikeSlim)],
+    packages: [...own.packages, ...(cudaBase === undefined ? [] : unlikeSlim)],
   };
   return text([
     "# syntax=docker/dockerfile:1",
@@ -76,6 +76,11 @@ export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string 
     ...systemStage("runtime", recipe, { home, shared }),
     ...imageStage(recipe, { builder: "builder", project: projects.get(plan.name) as ProjectStage, home, shared }),
   ]);
+}
+
+/** Of a single image all is shared but what reads better at its end. */
+function alone(recipe: ImageRecipe, base: string): Shared {
+  return { ...sharedBy([recipe], base), entrypoint: undefined, user: false };
 }
 
 /** What the official Python images have and CUDA's don't. */
@@ -149,7 +154,7 @@ function gpuSelection(main: ImageRecipe, gpu: ImageRecipe): string[] {
 
 /** A name for the image that Docker takes. */
 function tagOf({ project, name }: ImagePlan): string {
-  return `${project.name}-${name}`
+  return (project.name === name ? name : `${project.name}-${name}`)
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")
     .replaceAll(/^-|-$/g, "");

@@ -1,4 +1,5 @@
 import { probeWithPython } from "../../plan/health.ts";
+import { byCodeUnit } from "../../order.ts";
 import type { HealthPlan } from "../../plan/image-plan.ts";
 import { type WantedPackage, wantedPackages } from "./debian-packages.ts";
 import { compileAll } from "./compile-all.ts";
@@ -57,9 +58,11 @@ interface Facts {
 
 function factsOf({ plan }: ImageRecipe, base: string): Facts {
   const { config } = plan;
-  const labels = Object.entries(config.labels).map(([name, { value }]): Pair =>
-    name === "org.opencontainers.image.base.name" ? [name, base] : [literal(name), literal(value)],
-  );
+  const labels = Object.entries(config.labels)
+    .toSorted(([a], [b]) => byCodeUnit(a, b))
+    .map(([name, { value }]): Pair =>
+      name === "org.opencontainers.image.base.name" ? [name, base] : [literal(name), literal(value)],
+    );
   return {
     packages: wantedPackages(plan),
     variables: variablesOf(plan).common,
@@ -96,7 +99,8 @@ export function systemStage(
   const own = home.copied === undefined;
   return [
     ...comment(
-      "The user has a number, which Kubernetes can tell from root's, and a name for people.",
+      "The user has a number, which Kubernetes can tell from root's, and a name for people. tini is PID 1: signals arrive",
+      "while the server still starts, and orphans are reaped.",
       ...libraries.map((each) => `${each.name}: ${each.reason}.`),
     ),
     `FROM ${home.from} AS ${stage}`,
@@ -173,7 +177,10 @@ function healthLines(planned: HealthPlan): string[] {
   const times = `--interval=${interval}s --timeout=${timeout}s --start-period=${startPeriod}s --retries=${retries}`;
   const { test, url } = probeWithPython(planned);
   if (test[0] === "curl" && url !== undefined)
-    return continued([`HEALTHCHECK ${times}`, `    CMD curl -f ${shellWord(url)} || exit 1`]);
+    return [
+      ...comment("hadolint ignore=DL3025"),
+      ...continued([`HEALTHCHECK ${times}`, `    CMD curl -f ${shellWord(url)} || exit 1`]),
+    ];
   const why =
     test[0] !== "python3"
       ? []
