@@ -24,7 +24,7 @@ function valuesOf({ os, architecture, variant, config = {} }: ImageConfig): Map<
     ["workdir", WorkingDir],
     ["entrypoint", words(Entrypoint)],
     ["cmd", words(Cmd)],
-    ["stop signal", StopSignal],
+    ["stop signal", StopSignal || defaultStopSignal],
     ...healthValues(health),
     ["shell", words(Shell)],
     ["onbuild", words(OnBuild)],
@@ -37,6 +37,9 @@ function valuesOf({ os, architecture, variant, config = {} }: ImageConfig): Map<
   ];
   return new Map(values.filter((each): each is [string, string] => each[1] !== undefined && each[1] !== ""));
 }
+
+/** What engines send where an image doesn't say (image-spec, config.md). */
+const defaultStopSignal = "SIGTERM";
 
 function words(list: readonly string[] | null | undefined): string | undefined {
   return list && list.length > 0 ? JSON.stringify(list) : undefined;

@@ -1,4 +1,3 @@
-import { installedDistributions } from "../contract/facts/distributions.ts";
 import type { ImageFacts } from "../contract/facts/image-facts.ts";
 import { installedPackages } from "../contract/facts/packages.ts";
 import type { Image } from "../oci/image.ts";
@@ -6,6 +5,7 @@ import { compareConfig } from "./compare-config.ts";
 import { compareFiles } from "./compare-files.ts";
 import { compareLayers } from "./compare-layers.ts";
 import { compareVersions } from "./compare-versions.ts";
+import { distributionsIn } from "./distributions-in.ts";
 import { type ImageDiff, type Section, sections, type SideSummary } from "./image-diff.ts";
 
 /** One of two images that are compared. */
@@ -24,7 +24,7 @@ export function compareImages(a: Side, b: Side, compared: readonly Section[] = s
   const wanted = new Set(compared);
   if (a.facts && b.facts) {
     const pair = { a: a.facts, b: b.facts };
-    if (wanted.has("distributions")) diff.distributions = compareVersions(pair, installedDistributions);
+    if (wanted.has("distributions")) diff.distributions = compareVersions(pair, distributionsIn);
     if (wanted.has("debian")) diff.debian = compareVersions(pair, installedPackages);
     if (wanted.has("files")) diff.files = compareFiles(pair);
   }

@@ -122,6 +122,14 @@ describe("versions", () => {
     });
   });
 
+  it("of a project beside its sources count, those within other distributions don't", async () => {
+    const diff = await compare(
+      of([...installed("shop 1.0", [], "app"), ...installed("vendored 3", [], `${root}/setuptools/_vendor`)]),
+      of([...installed("shop 1.0", [], root)]),
+    );
+    expect(diff.distributions).toEqual({ same: 1, changes: [] });
+  });
+
   it("of Debian packages are read from dpkg's database and from status.d", async () => {
     const piece = (name: string, version: string) =>
       f(`var/lib/dpkg/status.d/${name}`, `Package: ${name}\nVersion: ${version}\nArchitecture: amd64\n`);
@@ -145,6 +153,7 @@ describe("config", () => {
 
   it.each<[RuntimeConfig, RuntimeConfig]>([
     [{}, { Cmd: null, Entrypoint: [], User: "", Labels: {}, ExposedPorts: {} }],
+    [{ StopSignal: "SIGTERM" }, {}],
     [{ Env: ["A=1", "A=2", "B=3"] }, { Env: ["B=3", "A=2"] }],
     [{ Healthcheck: { Test: ["CMD", "x"], Retries: 0 } }, { Healthcheck: { Test: ["CMD", "x"] } }],
   ])("of %j and %j is the same", async (a, b) => {
