@@ -26,9 +26,11 @@ export const filesWorldWritable: StaticCheck = {
   run: ({ facts, contract }) => {
     const isAllowed = allowedFiles(contract);
     const found = [...facts.files.values()].filter(
-      ({ path, type, mode }) =>
+      ({ path, type, mode, size }) =>
         (type === "file" || type === "directory") &&
         (mode & 0o002) !== 0 &&
+        // Nothing is read from a lock.
+        !(size === 0 && path.endsWith(".lock")) &&
         !(type === "directory" && (mode & 0o1000) !== 0 && sharedFolders.has(path)) &&
         // Without its sticky bit it is files.tmp that tells.
         path !== "tmp" &&

@@ -26,16 +26,21 @@ function withClosure(context: StaticContext, judge: (closure: Closure, objects: 
   return judge(closure, objects);
 }
 
+/** The standard library's own extensions: official images ship _tkinter without Tk. */
+const optional = /(?:^|\/)lib-dynload\/[^/]+\.so$/;
+
 export const nativeLibraries: StaticCheck = {
   id: "native.libraries",
   title: "every program and library finds the libraries that it needs",
   holds:
-    "DT_NEEDED and the interpreter of every ELF file, looked up as ld.so does: RPATH, RUNPATH, LD_LIBRARY_PATH, ld.so.conf, the default folders. What the GPU's driver brings is expected at run time; libraries that a package loads by path itself count when they lie in the same site-packages.",
+    "DT_NEEDED and the interpreter of every ELF file, looked up as ld.so does: RPATH, RUNPATH, LD_LIBRARY_PATH, ld.so.conf, the default folders. What the GPU's driver brings is expected at run time; libraries that a package loads by path itself count when they lie in the same site-packages; extensions of the standard library, such as _tkinter, may lack theirs.",
   why: "`ImportError: libGL.so.1: cannot open shared object file`, on the first request: libraries that only the builder had.",
   sources: ["ld.so(8)", "System V ABI, chapter 5"],
   run: (context) =>
     withClosure(context, ({ missing }, objects) => {
-      const wanted = missing.filter(({ soname }) => !context.contract.allowLibraries.includes(soname));
+      const wanted = missing
+        .map(({ soname, neededBy }) => ({ soname, neededBy: neededBy.filter((path) => !optional.test(path)) }))
+        .filter(({ soname, neededBy }) => neededBy.length > 0 && !context.contract.allowLibraries.includes(soname));
       const [first] = wanted;
       if (!first) return pass(`${objects} programs and libraries closed`);
       return fail(

@@ -18,7 +18,7 @@ export const pythonRecord: StaticCheck = {
   id: "python.record",
   title: "every distribution has the files that its RECORD says",
   holds:
-    "Each row with a SHA-256: the file is there and has that content. Bytecode and tests may be missing; a file that another distribution puts there may be that one's.",
+    "Each row with a SHA-256: the file is there and has that content. Bytecode and tests may be missing; a script may name another interpreter; a file that another distribution puts there may be that one's.",
   why: "What isn't as it was published was cut, patched or half overwritten by another version: it fails where nobody looks, and pip can't remove it. Scanners list files by RECORD.",
   sources: ["Recording installed projects (PEP 376, PEP 627)", "pip issue 13389"],
   run: ({ facts }) => {
@@ -52,6 +52,8 @@ function recordProblems(
     if (file?.sha256 === undefined) return leftOut.test(path) ? [] : [`${name} ${version}: /${path} is missing`];
     const actual = `sha256=${file.sha256}`;
     if (actual === hash.replace(/=+$/, "") || known.has(`${path} ${actual}`)) return [];
+    // Its first line names the interpreter: whoever moves an environment rewrites it.
+    if (shebangOf(file)) return [];
     return [`${name} ${version}: /${path} has another content`];
   });
 }

@@ -1,5 +1,6 @@
 import type { StaticCheck } from "../check.ts";
 import { installedDistributions } from "../facts/distributions.ts";
+import type { ImageFacts } from "../facts/image-facts.ts";
 import { elfObjects } from "../facts/native.ts";
 import { ownersOf } from "../facts/owners.ts";
 import { installedPackages } from "../facts/packages.ts";
@@ -38,7 +39,7 @@ export const scannerOs: StaticCheck = {
 /** Where packages of the distribution put programs and libraries. */
 const packaged = /^(?:usr\/)?(?:bin|sbin|lib(?:32|64)?)\/(?!python3\.\d+\/|modules\/)/;
 /** What slim images leave out of every package. */
-const excluded = /^usr\/share\/(?:doc|man|locale|info|lintian|linda|groff|bug|bash-completion)\//;
+const excluded = /^usr\/share\/(?:doc|man|locale|info|lintian|linda|groff|bug|bash-completion)(?:\/|$)/;
 
 export const scannerPackages: StaticCheck = {
   id: "scanner.packages",
@@ -55,10 +56,12 @@ export const scannerPackages: StaticCheck = {
     const owners = facts.derived(ownersOf);
     const gone = packages.flatMap(({ name, files }) => {
       if (files === undefined) return [`${name} has no list of its files`];
-      const wanted = files.filter((path) => !excluded.test(path));
-      const found = wanted.some((path) => isContent(facts.files.get(facts.tree.place(path))?.type));
-      const hasFiles = wanted.some((path) => facts.files.get(facts.tree.place(path))?.type !== "directory");
-      return found || !hasFiles ? [] : [`${name} is in the database, but none of its files is there`];
+      // Lists name folders too; of some packages nothing else.
+      const types = files.filter((path) => !excluded.test(path)).map((path) => typeAt(facts, path));
+      return types.every((type) => type === "directory") ||
+        types.some((type) => type !== undefined && type !== "directory")
+        ? []
+        : [`${name} is in the database, but none of its files is there`];
     });
     const unlisted = facts
       .derived(elfObjects)
@@ -74,8 +77,8 @@ export const scannerPackages: StaticCheck = {
   },
 };
 
-function isContent(type: string | undefined): boolean {
-  return type === "file" || type === "symlink" || type === "other";
+function typeAt(facts: ImageFacts, path: string): string | undefined {
+  return facts.files.get(path)?.type ?? facts.files.get(facts.tree.place(path))?.type;
 }
 
 export const scannerDistributions: StaticCheck = {

@@ -42,5 +42,5 @@ function filesOf(facts: ImageFacts, name: string, architecture: string | undefin
 
 function withoutSlash(line: string): string[] {
   const path = line.trim().replace(/^(?:\.?\/)+/, "");
-  return path === "" ? [] : [path];
+  return path === "" || path === "." ? [] : [path];
 }

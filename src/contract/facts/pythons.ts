@@ -100,7 +100,7 @@ function virtualEnvironment(
 ): PythonEnvironment | undefined {
   const field = (name: string) => new RegExp(`^${name}\\s*=\\s*(.*?)\\s*$`, "m").exec(text)?.[1];
   const site = [...facts.files.keys()].find((path) => path.startsWith(`${prefix}/lib/python3.`));
-  const minor = /\/lib\/python(3\.\d+)\//.exec(site?.slice(prefix.length) ?? "")?.[1];
+  const minor = /\/lib\/python(3\.\d+)(?:\/|$)/.exec(site?.slice(prefix.length) ?? "")?.[1];
   if (minor === undefined) return undefined;
   const home = facts.tree.resolve((field("home") ?? "").replace(/^\/+/, "")).replace(/\/?bin$/, "");
   const base =

@@ -3,7 +3,7 @@ import { parseShell } from "../../project/evidence/shell.ts";
 import { startTargets } from "../../project/start-targets.ts";
 import { fileName, roleOfImage, startWords, withoutInit } from "../role.ts";
 import type { ImageFacts } from "./image-facts.ts";
-import { environmentOfCommand, type PythonEnvironment, pythonPath } from "./pythons.ts";
+import { environmentOfCommand, type PythonEnvironment, pythonEnvironments, pythonPath } from "./pythons.ts";
 
 /** What a command imports first. */
 export interface StartModule {
@@ -59,7 +59,9 @@ export interface ImportPath {
 /** Where the image's command looks for modules. */
 export function importPathOf(facts: ImageFacts, config: RuntimeConfig): ImportPath {
   const words = commandWords(config);
-  const environment = environmentOfCommand(facts, words, config);
+  const all = facts.derived(pythonEnvironments);
+  // A command that isn't there, or is no script, runs the only Python that there is.
+  const environment = environmentOfCommand(facts, words, config) ?? (all.length === 1 ? all[0] : undefined);
   const appDir = words.findIndex((word) => word === "--app-dir" || word === "--chdir" || word === "--workdir");
   const told = appDir === -1 ? [] : [words[appDir + 1] ?? ""];
   const workdir = (config.WorkingDir || "/").replace(/^\/+|\/+$/g, "");
