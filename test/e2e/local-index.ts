@@ -56,6 +56,8 @@ export async function serveWheels(wheels: readonly ServedWheel[], options: Index
     if (!wheel) return void response.writeHead(404).end();
     requests.push(wheel.filename);
     const bytes = wheel.sent ?? wheel.bytes;
+    // As registries say of files: pip keeps nothing that may change.
+    response.setHeader("cache-control", "max-age=365000000, immutable, public");
     const rest = left.get(wheel.filename) ?? 0;
     if (!wheel.trouble || rest <= 0) return void response.end(bytes);
     left.set(wheel.filename, rest - 1);
