@@ -13,7 +13,7 @@ const mostFiles = 50_000;
 /**
  * Reads a Dockerfile with the folder that it stands in as its context.
  * @param file as the person named it
- * @throws SheafError SHEAF_DOCKERFILE
+ * @throws SheafError SHEAF_NO_DOCKERFILE
  */
 export function readDockerfileFacts(file: string, folder: string): DockerfileFacts {
   const at = path.resolve(folder, file);
@@ -21,14 +21,14 @@ export function readDockerfileFacts(file: string, folder: string): DockerfileFac
   try {
     text = fs.readFileSync(at, "utf8");
   } catch (cause) {
-    throw new SheafError("SHEAF_DOCKERFILE", `${file} can't be read: ${(cause as Error).message}`, {
+    throw new SheafError("SHEAF_NO_DOCKERFILE", `${file} can't be read: ${(cause as Error).message}`, {
       hint: "check the path",
       cause,
     });
   }
   const parsed = parseDockerfile(text);
   if (parsed.stages.length === 0)
-    throw new SheafError("SHEAF_DOCKERFILE", `${file} is no Dockerfile: it has no FROM`, { hint: "check the path" });
+    throw new SheafError("SHEAF_NO_DOCKERFILE", `${file} is no Dockerfile: it has no FROM`, { hint: "check the path" });
   const root = path.dirname(at);
   // An ignore file of the Dockerfile's own outranks the context's (BuildKit).
   const ignore = [`${path.basename(at)}.dockerignore`, ".dockerignore"].find((name) =>
