@@ -9,27 +9,34 @@ if (process.argv.includes("--if-needed") && newest(["src", "package.json", "scri
   process.exit(0);
 
 const { rolldown } = await import("rolldown");
-const bundle = await rolldown({
+const common = {
   cwd: root,
-  input: { cli: "src/cli/main.ts", index: "src/index.ts", worker: "src/workers/worker.ts" },
   platform: "node",
   // LGPL: it stays a package of its own that a user can replace.
   external: ["openpgp"],
   logLevel: "warn",
-});
+};
+// Names stay, for stack traces that people can report; white space and comments cost time at every start.
+const minify = { compress: true, mangle: false, codegen: { removeWhitespace: true } };
 fs.rmSync(dist, { recursive: true, force: true });
-await bundle.write({
-  dir: dist,
-  format: "esm",
-  // Names stay, for stack traces that people can report; white space and comments cost time at every start.
-  minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
-  entryFileNames: "[name].js",
-  chunkFileNames: "chunks/[name]-[hash].js",
-});
-await bundle.close();
+await write(
+  { ...common, input: { cli: "src/cli/main.ts", index: "src/index.ts", worker: "src/workers/worker.ts" } },
+  { format: "esm", entryFileNames: "[name].js", chunkFileNames: "chunks/[name]-[hash].js" },
+);
+// The command line in one file, whose compiled code is kept between runs (src/cli/compiled-code.ts).
+await write(
+  { ...common, input: { "command-line": "src/cli/run-command-line.ts" } },
+  { format: "cjs", entryFileNames: "[name].cjs", codeSplitting: false, dynamicImportInCjs: false },
+);
 fs.chmodSync(path.join(dist, "cli.js"), 0o755);
 fs.writeFileSync(path.join(dist, "THIRD-PARTY-LICENSES"), licences());
 runTool("tsc", ["-p", "tsconfig.types.json"]);
+
+async function write(input, output) {
+  const bundle = await rolldown(input);
+  await bundle.write({ dir: dist, minify, ...output });
+  await bundle.close();
+}
 
 /** The licences of the packages that are bundled, which ask to travel with them. */
 function licences() {

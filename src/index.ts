@@ -7,7 +7,8 @@ import { writeLayout } from "./oci/layout.ts";
 import type { PlanOptions } from "./plan/options.ts";
 import { type PlannedProject, planImages } from "./plan/plan-images.ts";
 import type { PlanServices } from "./plan/services.ts";
-import { defaultStoreRoot, openStore } from "./store/store.ts";
+import { openStore } from "./store/store.ts";
+import { defaultStoreRoot } from "./store/store-root.ts";
 import { createWorkerPool } from "./workers/pool.ts";
 import { tasks } from "./workers/tasks.ts";
 

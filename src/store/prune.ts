@@ -45,7 +45,7 @@ export function pruneStore(
     const stat = fs.statSync(entry, { throwIfNoEntry: false });
     if (stat && now - stat.mtimeMs > underWay) fs.rmSync(entry, { recursive: true, force: true });
   }
-  const folders = ["rootfs", "layers", "tools", ...(options.records ? ["records", "python"] : [])];
+  const folders = ["rootfs", "layers", "tools", "code", ...(options.records ? ["records", "python"] : [])];
   for (const folder of folders) fs.rmSync(path.join(store.root, folder), { recursive: true, force: true });
   return { blobs, bytes };
 }

@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import { crc32 } from "node:zlib";
 
@@ -45,13 +44,6 @@ export interface BlobWriter {
   /** @throws SheafError SHEAF_DIGEST when `expected` is given and differs */
   commit(expected?: Digest): { digest: Digest; size: number };
   abort(): void;
-}
-
-/** Where the store is unless the user says otherwise: SHEAF_CACHE_DIR, XDG_CACHE_HOME/sheaf, ~/.cache/sheaf. */
-export function defaultStoreRoot(environment: NodeJS.ProcessEnv = process.env): string {
-  if (environment["SHEAF_CACHE_DIR"]) return path.resolve(environment["SHEAF_CACHE_DIR"]);
-  const cache = environment["XDG_CACHE_HOME"] || path.join(os.homedir(), ".cache");
-  return path.join(cache, "sheaf");
 }
 
 /** @throws SheafError SHEAF_STORE when the folder cannot be made or written */

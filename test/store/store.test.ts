@@ -8,7 +8,8 @@ import { rolldown } from "rolldown";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { pruneStore, storeUsage } from "../../src/store/prune.ts";
-import { defaultStoreRoot, type Digest, openStore, sha256, type Store } from "../../src/store/store.ts";
+import { type Digest, openStore, sha256, type Store } from "../../src/store/store.ts";
+import { defaultStoreRoot } from "../../src/store/store-root.ts";
 
 function freshStore(): Store {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-store-"));
