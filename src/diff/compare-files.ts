@@ -1,6 +1,6 @@
 import type { FileFact } from "../contract/facts/file-fact.ts";
 import type { ImageFacts } from "../contract/facts/image-facts.ts";
-import { ownersOf } from "../contract/facts/owners.ts";
+import { ownerOf } from "../inspect/owner-of.ts";
 import { byCodeUnit } from "../order.ts";
 import type { FileAspect, FileChange, FileDiff, FileState } from "./image-diff.ts";
 
@@ -22,7 +22,7 @@ export function compareFiles({ a, b }: { a: ImageFacts; b: ImageFacts }): FileDi
       path,
       how: left && right ? "changed" : left ? "removed" : "added",
       aspects,
-      ...(owner === undefined ? {} : { owner }),
+      ...(owner ? { owner: `${owner.name} ${owner.version}` } : {}),
       ...(left ? { a: stateOf(left) } : {}),
       ...(right ? { b: stateOf(right) } : {}),
     });
@@ -39,18 +39,6 @@ function aspectsOf(a: FileFact, b: FileFact): FileAspect[] {
   if (a.uid !== b.uid || a.gid !== b.gid) aspects.push("owner");
   if (a.target !== b.target) aspects.push("target");
   return aspects;
-}
-
-function ownerOf(path: string, facts: ImageFacts): string | undefined {
-  const owners = facts.derived(ownersOf);
-  const owner = owners.get(path) ?? owners.get(sourceOf(path) ?? path);
-  return owner && `${owner.name} ${owner.version}`;
-}
-
-/** The source that bytecode was compiled from: installers don't list what they compile. */
-function sourceOf(path: string): string | undefined {
-  const [, folder, module] = /^(.*)__pycache__\/([^/]+)\.cpython-\d+(?:\.opt-[12])?\.pyc$/.exec(path) ?? [];
-  return module && `${folder}${module}.py`;
 }
 
 function stateOf({ type, mode, uid, gid, size, sha256, target }: FileFact): FileState {

@@ -3,6 +3,7 @@ import { newestOf } from "../../assemble/stored-images.ts";
 import type { Image } from "../../oci/image.ts";
 import { kindOf, layerHistory } from "../../oci/history.ts";
 import { alignColumns, formatBytes, plural, printable, shorten, type Style } from "../../report/text.ts";
+import { normalizeName } from "../../wheel/filename.ts";
 import { type Command, flagOption, textOption } from "../command.ts";
 import type { Context } from "../context.ts";
 
@@ -43,11 +44,11 @@ export const inspect: Command = {
       return { json: summary, text: (style) => summaryText(opened, style) };
     }
     const { readFiles } = await import("../../inspect/read-files.ts");
-    const all = await readFiles(image);
+    const all = await readFiles(image, context.signal);
     const files = all.filter(
       (file) =>
         (prefix === undefined || file.path === prefix || file.path.startsWith(`${prefix.replace(/\/$/, "")}/`)) &&
-        (owner === undefined || file.owner?.split(" ")[0] === owner),
+        (owner === undefined || [owner, normalizeName(owner)].includes(file.owner?.split(" ")[0] ?? "")),
     );
     return {
       json: { ...summary, files },
