@@ -16,6 +16,7 @@ export class EngineRoom {
   readonly client: string;
   readonly unique = `sheaf-dockerfile-${randomBytes(4).toString("hex")}`;
   readonly #containers = new Set<string>();
+  readonly #volumes = new Set<string>();
   readonly #tags = new Set<string>();
   readonly #folder = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-dockerfile-"));
 
@@ -47,6 +48,13 @@ export class EngineRoom {
     return copyExample(this.folder(name));
   }
 
+  /** A volume, empty. */
+  volume(name: string): string {
+    const volume = `${this.unique}-${name}`;
+    this.#volumes.add(volume);
+    return volume;
+  }
+
   /** Starts a container in the background. `words` stand after `docker run`: options, image, command. */
   async start(name: string, ...words: string[]): Promise<Container> {
     const full = `${this.unique}-${name}`;
@@ -62,6 +70,7 @@ export class EngineRoom {
 
   async #clear(): Promise<void> {
     for (const container of this.#containers) await this.ask("rm", "-f", "-v", container).catch(() => undefined);
+    for (const volume of this.#volumes) await this.ask("volume", "rm", "-f", volume).catch(() => undefined);
     for (const tag of this.#tags) await this.ask("rmi", "-f", tag).catch(() => undefined);
     fs.rmSync(this.#folder, { recursive: true, force: true });
   }
