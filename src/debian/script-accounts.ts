@@ -77,3 +77,10 @@ export function accountCommand({ name: path, args, line }: CommandCall, effects:
   });
   return { status: true, output: "" };
 }
+
+/** su(1), asked whether a file is a user's own: on a first installation, what was just made is root's. */
+export function suCommand({ args, line }: CommandCall): Outcome {
+  const command = args.includes("-c") ? args[args.indexOf("-c") + 1] : undefined;
+  if (command !== undefined && /^test -[OG] [^;|]*$/.test(command.trim())) return { status: false, output: "" };
+  throw new UnknownStatement(line, "su runs a command as another user");
+}

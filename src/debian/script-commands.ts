@@ -43,6 +43,9 @@ export const leftOutCommands: ReadonlyMap<string, string> = new Map(
       "locale-gen update-locale localedef validlocale",
     "the machine's id, which the runtime gives": "dbus-uuidgen systemd-machine-id-setup",
     "manuals of the database's tools": "configure_client_version",
+    "a certificate for the machine's own name, and its key, which an image would hand to everybody": "make-ssl-cert",
+    "what PostgreSQL keeps up on a machine: dictionaries of other packages, apt's configuration, the kernel's limits":
+      "pg_checksystem pg_updatedicts pg_updateaptconfig",
     "a database cluster, which is made when the server first starts": "configure_version",
     "temporary files, which are made when a service starts": "systemd-tmpfiles",
   }).flatMap(([reason, names]) => names.split(" ").map((name) => [name, reason] as const)),

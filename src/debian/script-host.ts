@@ -11,7 +11,7 @@ import {
   unclear,
 } from "./script-arguments.ts";
 import { pureCommand } from "./script-pure.ts";
-import { accountCommand } from "./script-accounts.ts";
+import { accountCommand, suCommand } from "./script-accounts.ts";
 import { pamEffects, sysusersEffects } from "./script-files.ts";
 import { alternativesCommand } from "./script-alternatives.ts";
 import { leftOutCommands, pureCommands, quietCommands, transientPaths } from "./script-commands.ts";
@@ -59,6 +59,7 @@ export class ScriptHost implements ShellHost {
       "dpkg-statoverride": (call) => this.#statOverride(call),
       "dpkg-realpath": ({ args }) => ({ status: true, output: args.at(-1) }),
       "dpkg-divert": (call) => this.#divert(call),
+      su: suCommand,
       "systemd-sysusers": (call) => this.#sysusers(call),
       "pam-auth-update": () => this.#addAll(pamEffects),
       odbcinst: (call) => this.#registerDriver(call),
@@ -83,7 +84,8 @@ export class ScriptHost implements ShellHost {
       ln: (call) => this.#link(call),
       touch: (call) => this.#touch(call),
       cp: (call) => this.#copy(call),
-      ucf: (call) => this.#copy(call),
+      // Asked to forget a file, it has none to forget.
+      ucf: (call) => (call.args.some((arg) => arg === "--purge" || arg === "-p") ? done : this.#copy(call)),
       mv: (call) => this.#move(call),
       rm: () => done,
       rmdir: () => done,

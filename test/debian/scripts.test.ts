@@ -154,6 +154,25 @@ invoke-rc.d x start || exit 1`;
     expect(effectsOf("mkdir -p /a/../../../lib/x")).toEqual([{ kind: "directory", path: "usr/lib/x", create: true }]);
   });
 
+  it("gives a service its folder, and leaves its cluster, its certificate and its checks of the machine to others", () => {
+    const script = `
+adduser --system --home /var/lib/db --group --gecos "Database" db
+mkdir -p /var/lib/db
+su -s /bin/sh db -c "test -O /var/lib/db &&
+  test -G /var/lib/db" || chown db:db /var/lib/db
+make-ssl-cert generate-default-snakeoil
+/usr/share/postgresql-common/pg_checksystem || true
+ucf --purge /etc/logrotate.d/db
+configure_version 15 ""`;
+    const effects = effectsOf(script);
+    expect(effects.filter(({ kind }) => kind !== "left-out")).toEqual([
+      { kind: "user", name: "db", group: "db", home: "/var/lib/db", gecos: "Database" },
+      { kind: "directory", path: "var/lib/db", create: true, owner: "db", group: "db" },
+    ]);
+    expect(effects.filter(({ kind }) => kind === "left-out")).toHaveLength(3);
+    expect(failure('su db -c "createdb x"').message).toContain("su runs a command as another user");
+  });
+
   it("notes the ldconfig trigger", () => {
     expect(effectsOf("true", [], { triggers: "# t\nactivate-noawait ldconfig\n" })).toEqual([{ kind: "ldconfig" }]);
   });
