@@ -76,7 +76,7 @@ const fileRules: [RegExp, string][] = [
     "container builds",
   ],
   [
-    /^(?:poetry|uv|pdm|Pipfile|conda|pixi)\.lock$|^Pipfile$|^pylock(?:\..*)?\.toml$|^(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml)$/,
+    /^(?:poetry|uv|pdm|Pipfile|conda|pixi)\.lock$|^requirements(?:-[\w.-]+)?\.lock$|^Pipfile$|^pylock(?:\..*)?\.toml$|^(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml)$/,
     "lock files",
   ],
   [

@@ -64,6 +64,7 @@ extras = ["metrics"]
     plans: [
       planOf({
         project: { name: "shelf", version: "1.2.0" },
+        requiresPython: ">=3.12",
         files: ["app/__init__.py", "app/main.py", "app/templates/index.html", "pyproject.toml"],
         command: server,
         port: 8000,
@@ -103,6 +104,7 @@ extras = ["metrics"]
     plans: [
       planOf({
         project: { name: "storefront", version: "1.2.0" },
+        requiresPython: ">=3.12",
         files: ["migrations/0001.sql", "pyproject.toml", "src/storefront/__init__.py", "src/storefront/main.py"],
         command: ["uvicorn", "storefront.main:app", "--host", "0.0.0.0", "--port", "8000"],
         port: 8000,
@@ -122,7 +124,7 @@ extras = ["metrics"]
     lock: "requirements.txt",
     files: {
       ...python,
-      "sheaf.toml": `packages = ["media-types", "file"]\nlabels = { team = "plants & co" }\n[images.api]\nhealth-client = "curl"\n`,
+      "sheaf.toml": `packages = ["media-types", "file"]\nlabels = { team = "plants & co" }\n[images.api]\nhealth = "http://localhost:8000/healthz"\nhealth-client = "curl"\n`,
       "web/__init__.py": "",
       "web/application.py": `from fastapi import FastAPI
 
@@ -193,6 +195,7 @@ def create_app() -> FastAPI:
     plans: [
       planOf({
         project: { name: "ledger", version: "1.2.0" },
+        requiresPython: ">=3.12",
         files: ["app/__init__.py", "app/main.py", "pyproject.toml"],
         command: server,
         port: 8000,

@@ -8,6 +8,8 @@ export interface PlanSpec {
   project?: ImagePlan["project"];
   /** Version of Python. */
   python?: string;
+  /** What the project runs on. */
+  requiresPython?: string;
   /** Path in the repository, or that and another path in the image. */
   files: (string | [from: string, path: string])[];
   command: string[];
@@ -76,6 +78,7 @@ export function planOf(spec: PlanSpec): ImagePlan {
       },
       identity: "sha256:0",
       reason: "default",
+      ...(spec.requiresPython ? { wanted: { value: spec.requiresPython, source: "pyproject.toml:4" } } : {}),
     },
     base: spec.base ?? {
       kind: "debian",

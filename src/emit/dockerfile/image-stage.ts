@@ -181,11 +181,14 @@ function healthLines(planned: HealthPlan): string[] {
       ...comment("hadolint ignore=DL3025"),
       ...continued([`HEALTHCHECK ${times}`, `    CMD curl -f ${shellWord(url)} || exit 1`]),
     ];
-  const why =
-    test[0] !== "python3"
-      ? []
-      : url === undefined
-        ? ["Asks for the process: a worker that is busy with a long task answers nothing else."]
-        : ["Python is there to ask; curl would be 5 MB more to download and to keep up to date."];
-  return [...comment(...why), ...continued([`HEALTHCHECK ${times}`, `    CMD ${execForm(test)}`])];
+  return [...comment(...reasonOf(test, url)), ...continued([`HEALTHCHECK ${times}`, `    CMD ${execForm(test)}`])];
+}
+
+/** Why this probe and no other. */
+function reasonOf(test: readonly string[], url: string | undefined): string[] {
+  if (test[0] !== "python3") return [];
+  if (url !== undefined) return ["Python is there to ask; curl would be 5 MB more to download and to keep up to date."];
+  return test.at(-1)?.includes("/proc/")
+    ? ["Asks for the process: a worker that is busy with a long task answers nothing else."]
+    : ["No route is known that tells of health, so this asks whether the port answers."];
 }
