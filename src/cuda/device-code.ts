@@ -4,6 +4,7 @@ import { readElfHeaders } from "./elf-headers.ts";
 import type { ElfHeaders } from "./elf-headers.ts";
 import { readFatBinaries } from "./fat-binary.ts";
 import type { FatBinary } from "./fat-binary.ts";
+import { guarded } from "./random-access.ts";
 import type { RandomAccess } from "./random-access.ts";
 
 /** The device code of a library. */
@@ -29,7 +30,8 @@ export const fatSectionNames: readonly string[] = [".nv_fatbin", "__nv_relfatbin
  * @returns undefined for files that have none in the sections that the toolkit writes
  * @throws SheafError SHEAF_ELF when the file is broken
  */
-export async function readDeviceCode(source: RandomAccess): Promise<DeviceCode | undefined> {
+export async function readDeviceCode(file: RandomAccess): Promise<DeviceCode | undefined> {
+  const source = guarded(file);
   const headers = await readElfHeaders(source);
   const found = headers?.sections.filter(isFatSection) ?? [];
   if (!headers || found.length === 0) return undefined;

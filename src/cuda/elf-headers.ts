@@ -7,7 +7,8 @@ import type { RandomAccess } from "./random-access.ts";
 
 /** The headers of a 64-bit little-endian ELF file; its contents stay where they are. */
 export interface ElfHeaders extends Omit<ElfFile, "view"> {
-  machine: number;
+  /** Bytes of the file. */
+  size: number;
 }
 
 /**
@@ -37,7 +38,14 @@ export async function readElfHeaders(source: RandomAccess): Promise<ElfHeaders |
   }
   const file = readElf(small);
   if (!file) return undefined;
+  for (const { offset, address, fileSize, memorySize, align } of file.segments) {
+    if (!isPlausible([offset, address, fileSize, memorySize, align])) throw brokenElf("a segment has absurd numbers");
+  }
+  for (const { name, offset, address, size, align } of file.sections) {
+    if (!isPlausible([offset, address, size, align])) throw brokenElf(`the section ${name} has absurd numbers`);
+  }
   return {
+    size: source.size,
     type: file.type,
     machine: file.machine,
     programHeaderOffset: programs.offset,
@@ -50,6 +58,11 @@ export async function readElfHeaders(source: RandomAccess): Promise<ElfHeaders |
       section.index === file.namesIndex && names.field !== undefined ? { ...section, offset: names.offset } : section,
     ),
   };
+}
+
+/** Sums of a few of them are exact. */
+function isPlausible(numbers: readonly number[]): boolean {
+  return numbers.every((number) => number < 2 ** 50);
 }
 
 interface Table {

@@ -71,7 +71,8 @@ export async function readFatBinaries(
     if (problem) return { binaries, unknown: `${problem} at ${at}` };
     const size = fatHeaderSize + number64(view, 8);
     if (at + size > section.size) return { binaries, unknown: `the fat binary at ${at} ends after its section` };
-    const binary = await readEntries(source, { start: section.offset + at, size });
+    const { broken, ...binary } = await readEntries(source, { start: section.offset + at, size });
+    if (broken !== undefined) return { binaries, unknown: `${broken} in the fat binary at ${at}` };
     entries += binary.entries.length + 1;
     if (entries > mostEntries) return { binaries, unknown: `it has more than ${mostEntries} entries` };
     binaries.push({ offset: at, size, ...binary });
@@ -97,11 +98,14 @@ function headerProblem(view: DataView): string | undefined {
 async function readEntries(
   source: RandomAccess,
   { start, size }: { start: number; size: number },
-): Promise<Pick<FatBinary, "entries" | "unknown">> {
+): Promise<Pick<FatBinary, "entries" | "unknown"> & { broken?: string }> {
   const entries: FatEntry[] = [];
   for (let at = fatHeaderSize; at < size;) {
     const left = size - at;
-    if (left < entryHeaderSize) return { entries, unknown: `${left} bytes after its last entry` };
+    if (left < entryHeaderSize) return { entries, broken: `${left} bytes after the last entry` };
+    const header = viewOf(await source.read(start + at, entryHeaderSize));
+    const end = header.getUint32(4, true) + number64(header, 8);
+    if (!(end >= entryHeaderSize && end <= left)) return { entries, broken: "an entry that ends elsewhere" };
     const entry = await readEntryAt(source, start + at, { offset: at, left });
     if (typeof entry === "string") return { entries, unknown: `${entry} (entry ${entries.length})` };
     if (entries.length >= mostEntries) return { entries, unknown: `more than ${mostEntries} entries` };
@@ -140,7 +144,6 @@ function readEntry(bytes: Uint8Array, place: { offset: number; left: number }): 
   if (headerSize < entryHeaderSize || headerSize > largestHeader || headerSize % 8 !== 0) {
     return `an entry header of ${headerSize} bytes`;
   }
-  if (headerSize + payload > place.left) return "an entry that ends after its fat binary";
   if (payload % 8 !== 0) return `a payload of ${payload} bytes, no multiple of 8`;
   const kindName = kindNames[kind];
   if (!kindName) return `device code of kind ${kind}`;

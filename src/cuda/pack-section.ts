@@ -29,17 +29,9 @@ export interface PackedBinary {
   unserved: number[];
 }
 
-/** Chooses what stays of a section and lays it out. Nothing is read: what stays is copied as it is stored. */
+/** Chooses what stays of a section, all of which is understood, and lays it out. Nothing is read: what stays is copied as it is stored. */
 export function packSection(original: FatSection, references: References, options: SelectOptions): PackedSection {
   const { section, binaries } = original;
-  const whole = (reasons: string[]): PackedSection => ({
-    original,
-    parts: [{ from: section.offset, length: section.size }],
-    size: section.size,
-    binaries: binaries.map((each) => ({ original: each, offset: each.offset, size: each.size, unserved: [] })),
-    leftWhole: reasons,
-  });
-  if (original.unknown !== undefined) return whole([original.unknown]);
   const { end: fixed, reasons } = fixedPart(original, references);
   const leftWhole = new Set(reasons);
   const alignment = Math.max(8, section.align);

@@ -1,4 +1,4 @@
-import { SheafError } from "../errors.ts";
+import { brokenElf } from "../elf/view.ts";
 
 /** A file that is read in places: libraries of a gigabyte are never held in memory. */
 export interface RandomAccess {
@@ -47,6 +47,17 @@ export function partsSource(original: RandomAccess, parts: readonly Part[]): Ran
   return { size, read };
 }
 
+/** The same file, of which nothing outside is ever asked: offsets that a damaged file gives end in an error of their own. */
+export function guarded(source: RandomAccess): RandomAccess {
+  return {
+    size: source.size,
+    read(offset, length) {
+      if (offset >= 0 && length >= 0 && offset + length <= source.size) return source.read(offset, length);
+      throw brokenElf(`${length} bytes at ${offset} are outside of the file's ${source.size} bytes`);
+    },
+  };
+}
+
 /** The bytes that parts make, in order, in chunks of at most a megabyte; each is the reader's own. */
 export async function* streamParts(original: RandomAccess, parts: readonly Part[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) {
@@ -69,12 +80,9 @@ export async function* streamParts(original: RandomAccess, parts: readonly Part[
 export async function readChecked(source: RandomAccess, range: { offset: number; size: number; what: string }) {
   const { offset, size, what } = range;
   if (!(offset >= 0 && size >= 0 && offset + size <= source.size)) {
-    throw new SheafError(
-      "SHEAF_ELF",
-      `broken ELF file: ${what} at ${offset} (${size} bytes) ends after the file's ${source.size} bytes`,
-    );
+    throw brokenElf(`${what} at ${offset} (${size} bytes) ends after the file's ${source.size} bytes`);
   }
-  if (size > largestTable) throw new SheafError("SHEAF_ELF", `broken ELF file: ${what} has ${size} bytes`);
+  if (size > largestTable) throw brokenElf(`${what} has ${size} bytes`);
   return source.read(offset, size);
 }
 

@@ -101,6 +101,7 @@ function readRela(chunk: { offset: number; bytes: Uint8Array }, search: RelaSear
     // High halves tell most apart without the cost of 64-bit numbers.
     const slot = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
     const target = view.getUint32(at + 20, true) * 2 ** 32 + view.getUint32(at + 16, true);
+    if (isWithin(into, slot)) found.unknown = "a relocation changes device code";
     if (type === relative && isWithin(into, target)) {
       found.pointers.push({ slot, target, fields: [chunk.offset + at + 16] });
     } else if (isWithin(watched, slot)) {
@@ -126,6 +127,7 @@ async function readRelr(
   const words = new SlotReader(source, headers);
   let next = 0;
   const add = async (slot: number) => {
+    if (isWithin(into, slot)) found.unknown = "a relocation changes device code";
     const word = await words.read(slot);
     if (word && isWithin(into, word.target)) {
       found.pointers.push({ slot, target: word.target, fields: [word.offset] });

@@ -1,4 +1,4 @@
-import { segmentTypes } from "../elf/read.ts";
+import { sectionTypes, segmentTypes } from "../elf/read.ts";
 import type { Section, Segment } from "../elf/read.ts";
 import { loadedAt } from "./elf-headers.ts";
 import type { ElfHeaders } from "./elf-headers.ts";
@@ -47,7 +47,7 @@ export function layOut(headers: ElfHeaders, wanted: readonly { section: Section;
     const contentEnd = table ? section.offset + size : tableAt + tableSize;
     const cut = cutOf(headers, { section, segment, contentEnd, align });
     if (!cut) continue;
-    if (crossesOther(headers, cut)) return `another segment has a part of ${section.name}`;
+    if (crossesOther(headers, cut)) return `something else has a part of ${section.name}`;
     cuts.push(cut);
     table ??= { offset: tableAt, address: tableAt - section.offset + section.address };
   }
@@ -115,12 +115,22 @@ function placeTable(
   return { segments: placed, programHeaders: table };
 }
 
-function crossesOther({ segments }: ElfHeaders, cut: Cut): boolean {
-  const end = cut.section.offset + cut.section.size;
-  return segments.some(
-    ({ type, offset, fileSize }) =>
-      type !== segmentTypes.load && fileSize > 0 && offset < end && offset + fileSize > cut.section.offset,
+/** What else lies where a section is: another segment, another section, a table of headers. */
+function crossesOther(headers: ElfHeaders, { section }: Cut): boolean {
+  const { segments, sections } = headers;
+  const crosses = (offset: number, size: number) =>
+    size > 0 && offset < section.offset + section.size && offset + size > section.offset;
+  return (
+    segments.some(({ type, offset, fileSize }) => type !== segmentTypes.load && crosses(offset, fileSize)) ||
+    sections.some((each) => each.index !== section.index && occupies(each) && crosses(each.offset, each.size)) ||
+    crosses(0, elfHeaderSize) ||
+    crosses(headers.programHeaderOffset, segments.length * headers.programHeaderSize) ||
+    crosses(headers.sectionHeaderOffset, sections.length * headers.sectionHeaderSize)
   );
+}
+
+function occupies({ type }: Section): boolean {
+  return type !== sectionTypes.null && type !== sectionTypes.nobits;
 }
 
 function segmentProblem(headers: ElfHeaders, loads: readonly Segment[], align: number): string | undefined {
@@ -134,11 +144,23 @@ function segmentProblem(headers: ElfHeaders, loads: readonly Segment[], align: n
     if (load.align < 1 || align % load.align !== 0 || align > largestPage)
       return `a segment is aligned to ${load.align}`;
     if ((load.address - load.offset) % load.align !== 0) return "a segment's address does not fit its offset";
+    if (load.offset + load.fileSize > headers.size) return "a segment ends after the file";
     if (load.memorySize < load.fileSize) return "a segment is larger in the file than in memory";
     address = load.address + load.memorySize;
     offset = load.offset + load.fileSize;
   }
-  return undefined;
+  const strange = headers.segments.find(
+    ({ type, offset, address, fileSize }) =>
+      type !== segmentTypes.load &&
+      fileSize > 0 &&
+      !loads.some(
+        (load) =>
+          load.address - load.offset === address - offset &&
+          offset >= load.offset &&
+          offset + fileSize <= load.offset + load.fileSize,
+      ),
+  );
+  return strange && `a segment of type ${strange.type} is not where it is loaded`;
 }
 
 /** The largest page that a kernel for the machine may have. */
@@ -147,4 +169,5 @@ export function pageSize({ machine }: Pick<ElfHeaders, "machine">): number {
 }
 
 export const programHeaderSize = 56;
+const elfHeaderSize = 64;
 const largestPage = 2 ** 21;

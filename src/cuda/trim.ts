@@ -2,8 +2,8 @@ import { readDeviceCode } from "./device-code.ts";
 import type { DeviceCode } from "./device-code.ts";
 import { packSection } from "./pack-section.ts";
 import type { PackedSection } from "./pack-section.ts";
+import { guarded, partsSource } from "./random-access.ts";
 import type { Part, RandomAccess } from "./random-access.ts";
-import { partsSource } from "./random-access.ts";
 import { readReferences } from "./references.ts";
 import type { SelectOptions } from "./select.ts";
 import { layOut } from "./shrink.ts";
@@ -38,12 +38,18 @@ export interface TrimmedSection {
  * @returns undefined for files without device code
  * @throws SheafError SHEAF_ELF when the file is broken
  */
-export async function trimLibrary(source: RandomAccess, options: SelectOptions): Promise<TrimResult | undefined> {
+export async function trimLibrary(file: RandomAccess, options: SelectOptions): Promise<TrimResult | undefined> {
+  const source = guarded(file);
   const code = await readDeviceCode(source);
   if (!code) return undefined;
   const references = await readReferences(source, code);
   const whole = (leftWhole: string[]) => resultOf(source, { code, packed: [], leftWhole });
   if (references.unknown !== undefined) return whole([references.unknown]);
+  // Where the structure itself is not understood, something may read on into what comes after it.
+  const strange = code.sections.filter(({ unknown }) => unknown !== undefined);
+  if (strange.length > 0) return whole(strange.map(({ section, unknown }) => `${section.name}: ${unknown}`));
+  const unaligned = code.sections.find(({ section }) => ![1, 2, 4, 8, 16, 32, 64, 128].includes(section.align));
+  if (unaligned) return whole([`${unaligned.section.name} is aligned to ${unaligned.section.align}`]);
   const all = code.sections.map((section) => packSection(section, references, options));
   const leftWhole = [...new Set(all.flatMap((section) => section.leftWhole))];
   const smaller = all.filter(({ original, size }) => size < original.section.size);

@@ -208,23 +208,26 @@ function write(plan: {
   headers.push(programHeader(2, { flags: 6, ...range(dynamic), memory: 0, align: 8 }));
   headers.push(programHeader(0x6474e550, { flags: 4, ...range(after), memory: 0, align: 4 }));
   headers.push(programHeader(0x6474e551, { flags: 6, offset: 0, address: 0, size: 0, memory: 0, align: 16 }));
-  const notLoaded = (name: string, type: number, bytes: Buffer, more: Partial<Piece> = {}) => {
+  const notLoaded = (piece: Omit<Piece, "flags">) => {
     offset = Math.ceil(offset / 8) * 8;
-    placed.push({ name, type, flags: 0, bytes, offset, address: 0, size: bytes.length, ...more });
-    offset += bytes.length;
+    placed.push({ ...piece, flags: 0, offset, address: 0, size: piece.bytes.length });
+    offset += piece.bytes.length;
   };
-  notLoaded(".comment", 1, Buffer.from("a compiler"));
+  notLoaded({ name: ".comment", type: 1, bytes: Buffer.from("a compiler") });
   const staticSymbols =
     spec.symbolAt === undefined ? [] : [symbol(1, { info: 1, section: 7, value: plan.fat + spec.symbolAt })];
-  notLoaded(".symtab", 2, Buffer.concat([Buffer.alloc(24), ...staticSymbols]), {
+  notLoaded({
+    name: ".symtab",
+    type: 2,
+    bytes: Buffer.concat([Buffer.alloc(24), ...staticSymbols]),
     link: placed.length + 2,
     info: 1 + staticSymbols.length,
     entrySize: 24,
     align: 8,
   });
-  notLoaded(".strtab", 3, Buffer.from("\0fatbinData\0"));
+  notLoaded({ name: ".strtab", type: 3, bytes: Buffer.from("\0fatbinData\0") });
   const names = ["", ...placed.map(({ name }) => name), ".shstrtab"];
-  notLoaded(".shstrtab", 3, Buffer.from(`${names.join("\0")}\0`));
+  notLoaded({ name: ".shstrtab", type: 3, bytes: Buffer.from(`${names.join("\0")}\0`) });
   const sectionsAt = Math.ceil(offset / 8) * 8;
   const bytes = Buffer.alloc(sectionsAt + 64 * (placed.length + 1));
   elfHeader({ machine, programCount, sectionsAt, sectionCount: placed.length + 1 }).copy(bytes);

@@ -3,7 +3,7 @@ import { sectionTypes } from "../../elf/read.ts";
 import { offsetOfAddress, readElfHeaders } from "../elf-headers.ts";
 import type { ElfHeaders } from "../elf-headers.ts";
 import { number64, viewOf } from "../little-endian.ts";
-import { readChecked } from "../random-access.ts";
+import { guarded, readChecked } from "../random-access.ts";
 import type { RandomAccess } from "../random-access.ts";
 import { readDynamic } from "../relocations.ts";
 
@@ -42,7 +42,8 @@ export interface ExportedSymbol {
  *
  * @throws SheafError SHEAF_ELF when the file is broken, is no shared library, or exports what a stub can't
  */
-export async function readInterface(source: RandomAccess): Promise<LibraryInterface> {
+export async function readInterface(file: RandomAccess): Promise<LibraryInterface> {
+  const source = guarded(file);
   const headers = await readElfHeaders(source);
   const table = headers?.sections.find(({ type }) => type === sectionTypes.dynsym);
   if (!headers || !table) throw brokenElf("it is no shared library for 64-bit Linux with a table of symbols");
