@@ -69,9 +69,10 @@ export class TarHeaders {
   }
 
   #entry(block: Uint8Array, typeflag: string): TarFacts {
-    const pax = new Map([...this.#global, ...this.#local]);
-    this.#local = new Map();
-    if ([...pax.keys()].some((key) => key.startsWith("GNU.sparse."))) throw sparse(fieldName(block));
+    const hasPax = this.#global.size > 0 || this.#local.size > 0;
+    const pax = hasPax ? new Map([...this.#global, ...this.#local]) : noPax;
+    if (hasPax) this.#local = new Map();
+    if (hasPax && [...pax.keys()].some((key) => key.startsWith("GNU.sparse."))) throw sparse(fieldName(block));
     const stored = paxName(pax, "path") ?? fieldName(block);
     const type = entryType(stored, typeflag);
     const path = type === "directory" ? stored.replace(/\/+$/, "") || stored.slice(0, 1) : stored;
@@ -89,7 +90,7 @@ export class TarHeaders {
     if (type === "symlink" || type === "hardlink") {
       entry.target = paxName(pax, "linkpath") ?? decodeName(untilNul(field(block, "linkname")));
     }
-    const xattrs = [...pax].filter(([key, value]) => key.startsWith(xattrPrefix) && value.length > 0);
+    const xattrs = !hasPax ? [] : [...pax].filter(([key, value]) => key.startsWith(xattrPrefix) && value.length > 0);
     if (xattrs.length > 0)
       entry.xattrs = Object.fromEntries(xattrs.map(([key, value]) => [key.slice(xattrPrefix.length), value]));
     this.#count(entry);
@@ -112,6 +113,7 @@ export function tarError(what: string): SheafError {
   });
 }
 
+const noPax: Map<string, Uint8Array> = new Map();
 const metadataTypes = ["x", "g", "L", "K"];
 const xattrPrefix = "SCHILY.xattr.";
 
@@ -164,13 +166,20 @@ function numberField(block: Uint8Array, name: keyof typeof tarFields): number {
   const bytes = field(block, name);
   const first = bytes[0] ?? 0;
   if ((first & 0x80) !== 0) return base256(bytes, name);
-  const text = Buffer.from(bytes)
-    .toString("latin1")
-    .replace(/^[ \0]+/, "")
-    .replace(/[ \0][^]*$/, "");
-  if (text === "") return 0;
-  if (!/^[0-7]+$/.test(text)) throw tarError(`has a header whose ${name} is no number`);
-  return Number.parseInt(text, 8);
+  let at = 0;
+  while (at < bytes.length && isBlank(bytes[at] as number)) at++;
+  let value = 0;
+  for (; at < bytes.length && !isBlank(bytes[at] as number); at++) {
+    const digit = (bytes[at] as number) - 0x30;
+    if (digit < 0 || digit > 7) throw tarError(`has a header whose ${name} is no number`);
+    value = value * 8 + digit;
+  }
+  return value;
+}
+
+/** Blanks and NULs stand around octal digits. */
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0;
 }
 
 /** GNU's binary numbers: big-endian two's complement after the marker bit. */

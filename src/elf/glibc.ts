@@ -13,10 +13,14 @@ export interface VersionNeed {
  */
 export function newestGlibc(objects: { path: string; facts: ElfFacts }[]): VersionNeed | undefined {
   let newest: VersionNeed | undefined;
+  // Thousands of files ask for a few dozen versions.
+  const seen = new Set<string>();
   for (const { path, facts } of objects) {
     const versions = facts.versionsNeeded.flatMap((need) => need.versions);
     if (versions.includes("GLIBC_PRIVATE")) continue;
     for (const name of versions) {
+      if (seen.has(name)) continue;
+      seen.add(name);
       const version = /^GLIBC_(\d+(?:\.\d+)+)$/.exec(name)?.[1];
       if (version !== undefined && (!newest || isNewer(version, newest.version))) newest = { version, path };
     }

@@ -4,6 +4,8 @@ import type { MergedFilesystem, Node } from "./merged-filesystem.ts";
 import { parentOf } from "./merged-filesystem.ts";
 
 const whiteout = ".wh.";
+/** Empty segments, `.` and `..`. */
+const unclean = /(?:^|\/)\.{0,2}(?:\/|$)/;
 const opaque = ".wh..wh..opq";
 
 /** Follows the entries of one layer in their order and collects what an engine would refuse or do otherwise. */
@@ -47,6 +49,7 @@ export class LayerPaths {
   }
 
   #normalise(path: string, shown: string): string | undefined {
+    if (!unclean.test(path)) return path;
     const segments = path.split("/").filter((segment) => segment !== "" && segment !== ".");
     if (path.startsWith("/") || segments.includes("..")) {
       this.#report("unsafe-path", shown, `leads out of the image: engines clamp it or refuse the layer`);

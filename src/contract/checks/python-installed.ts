@@ -2,6 +2,7 @@ import { SheafError } from "../../errors.ts";
 import { evaluateMarker, markerEnvironment } from "../../resolve/markers.ts";
 import { parseRequirement, type Requirement } from "../../resolve/pep508.ts";
 import { satisfies } from "../../resolve/specifiers.ts";
+import { normalizeName } from "../../wheel/filename.ts";
 import type { StaticCheck, StaticContext } from "../check.ts";
 import { installedDistributions, type InstalledDistribution } from "../facts/distributions.ts";
 import type { ImageFacts } from "../facts/image-facts.ts";
@@ -94,7 +95,7 @@ function dependencyProblems({ minor, distributions }: PythonEnvironment, { image
     if (seen.has(`${each.info} ${extra}`)) continue;
     seen.add(`${each.info} ${extra}`);
     const environment = markerEnvironment(target, { extras: extra === "" ? [] : [extra] });
-    for (const requirement of requirementsOf(each)) {
+    for (const requirement of requirementsOf(each, extra)) {
       // With an extra, only what it adds is new.
       if (requirement.marker ? !evaluateMarker(requirement.marker, environment) : extra !== "") continue;
       const found = byName.get(requirement.name);
@@ -107,8 +108,11 @@ function dependencyProblems({ minor, distributions }: PythonEnvironment, { image
   return [...problems].toSorted();
 }
 
-function requirementsOf({ requires }: InstalledDistribution): Requirement[] {
+/** Without those that only another extra brings: most of what metadata lists. */
+function requirementsOf({ requires }: InstalledDistribution, extra: string): Requirement[] {
   return requires.flatMap((text) => {
+    const onlyFor = /;\s*extra\s*==\s*["']([^"']*)["']\s*$/.exec(text)?.[1];
+    if (onlyFor !== undefined && normalizeName(onlyFor) !== normalizeName(extra)) return [];
     try {
       return [parseRequirement(text)];
     } catch (error) {

@@ -26,8 +26,10 @@ export class ElfSieve {
   #at = 0;
 
   constructor(size: number) {
-    this.#bytes = new Uint8Array(size);
-    if (size <= smallElf) this.#ranges = [{ start: 0, end: size }];
+    const isSmall = size <= smallElf;
+    // A small one is filled whole; of a large one the pages that nobody writes have to be zero, and cost nothing.
+    this.#bytes = isSmall ? Buffer.allocUnsafeSlow(size) : new Uint8Array(size);
+    if (isSmall) this.#ranges = [{ start: 0, end: size }];
   }
 
   add(chunk: Uint8Array): void {

@@ -59,31 +59,57 @@ interface Applied {
 
 /** @returns what the entry puts into the image, undefined for whiteouts and for paths that lead out */
 function applyEntry({ entry, index, own, merged }: Applied): FileFact | undefined {
-  const { header, content, capabilities } = entry;
-  const segments = header.path.split("/").filter((segment) => segment !== "" && segment !== ".");
-  const name = segments.at(-1);
-  if (name === undefined || segments.includes("..")) return undefined;
-  const path = segments.join("/");
+  const { header } = entry;
+  const path = cleanPath(header.path);
+  if (path === undefined || path === "") return undefined;
+  const name = path.slice(path.lastIndexOf("/") + 1);
   if (name === ".wh..wh..opq") return void merged.clear(parentOf(path));
   if (name.startsWith(".wh.")) return void merged.remove(path.slice(0, -name.length) + name.slice(4));
-  const { mode, uid, gid, mtime, size, type, target } = header;
-  const base = { path, mode, uid, gid, mtime, layer: index, ...(capabilities ? { capabilities: true as const } : {}) };
+  const { type, target } = header;
   let fact: FileFact;
-  if (type === "file") fact = { ...base, type, size, ...content };
-  else if (type === "directory") fact = { ...base, type, size: 0 };
-  else if (type === "symlink") fact = { ...base, type, size: 0, target: target ?? "" };
-  else if (type === "hardlink") {
-    const linked = (target ?? "")
-      .split("/")
-      .filter((segment) => segment !== "" && segment !== ".")
-      .join("/");
-    const found = own.get(linked) ?? merged.get(linked);
+  if (type === "hardlink") {
+    const found = own.get(cleanPath(target ?? "") ?? "") ?? merged.get(cleanPath(target ?? "") ?? "");
     if (!found) return undefined;
     fact = { ...found, path, layer: index, linkTo: found.linkTo ?? found.path };
-  } else fact = { ...base, type: "other", device: type, size: 0 };
+  } else fact = factOf(entry, path, index);
   own.set(path, fact);
   return fact;
 }
+
+/** One shape for all: an image has a hundred thousand of these. */
+function factOf({ header, content, capabilities }: ReadEntry, path: string, layer: number): FileFact {
+  const { type, mode, uid, gid, mtime, size, target } = header;
+  const isPlain = type === "file" || type === "directory" || type === "symlink";
+  return {
+    path,
+    type: isPlain ? type : "other",
+    mode,
+    uid,
+    gid,
+    size,
+    mtime,
+    layer,
+    target: type === "symlink" ? (target ?? "") : undefined,
+    device: isPlain || type === "hardlink" ? undefined : type,
+    capabilities: capabilities ? true : undefined,
+    sha256: content.sha256,
+    text: content.text,
+    head: content.head,
+    elf: content.elf,
+    brokenElf: content.brokenElf,
+    secret: content.secret,
+    sourceHash: content.sourceHash,
+  };
+}
+
+/** Without empty segments and `.`; undefined for a path that leads out. */
+function cleanPath(path: string): string | undefined {
+  if (!unclean.test(path)) return path;
+  const segments = path.split("/").filter((segment) => segment !== "" && segment !== ".");
+  return segments.includes("..") ? undefined : segments.join("/");
+}
+
+const unclean = /(?:^|\/)\.{0,2}(?:\/|$)/;
 
 function secretsIn(all: readonly FileFact[]): FoundSecret[] {
   return all.flatMap(({ path, layer, secret }) => (secret === undefined ? [] : [{ path, layer, reason: secret }]));

@@ -52,16 +52,22 @@ export async function readLayer(layer: Layer, budget: ReadingBudget): Promise<La
 }
 
 async function readEntry(entry: StreamedTarEntry, budget: ReadingBudget): Promise<ReadEntry> {
-  const { xattrs, body: _, ...header } = entry;
-  if (Math.max(header.path.length, header.target?.length ?? 0) > longestPath) {
-    throw new SheafError("SHEAF_TAR", `the tar archive has a path of ${header.path.length} characters`, {
-      hint: "no system can make a file with such a path: build the image again without it",
-    });
+  const { path: stored, type, mode, uid, gid, size, mtime, target, xattrs } = entry;
+  const header = { path: stored, type, mode, uid, gid, size, mtime, target };
+  if (Math.max(stored.length, target?.length ?? 0) > longestPath) {
+    throw new SheafError(
+      "SHEAF_TAR",
+      `the tar archive has a path of ${Math.max(stored.length, target?.length ?? 0)} characters`,
+      {
+        hint: "no system can make a file with such a path: build the image again without it",
+      },
+    );
   }
-  const path = header.path.replace(/^(?:\.?\/)+/, "");
-  const content = header.type === "file" ? await readContent(path, entry, budget) : {};
+  const content = type === "file" ? await readContent(stored.replace(/^(?:\.?\/)+/, ""), entry, budget) : nothing;
   return { header, content, capabilities: xattrs?.["security.capability"] !== undefined };
 }
+
+const nothing: ContentFacts = {};
 
 function measures(blob: Meter, archive: Meter): Omit<LayerReading, "entries" | "unreadable"> {
   return { digest: blob.digest(), compressed: blob.size, diffId: archive.digest(), unpacked: archive.size };
