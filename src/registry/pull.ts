@@ -45,17 +45,15 @@ export async function pullImage(reference: RegistryReference, options: PullOptio
   });
   const { host, repository } = reference;
   const credentials = () => registryCredentials(host, repository, environment);
-  const repositoryOf = new Repository(reference, new RegistrySession({ host, transport, credentials, emit }), emit);
+  const source = new Repository(reference, new RegistrySession({ host, transport, credentials, emit }), emit);
   try {
-    const root = await repositoryOf.manifest(reference.digest ?? reference.tag ?? "latest");
-    const manifest = await chosenManifest(repositoryOf, root, platform);
-    const { config } = parseManifest(manifest.bytes, repositoryOf.name);
-    checkConfigType(repositoryOf.name, config);
-    const image = imageFromManifest(manifest.bytes, await repositoryOf.read(config), (layer) =>
-      repositoryOf.blob(layer),
-    );
+    const root = await source.manifest(reference.digest ?? reference.tag ?? "latest");
+    const manifest = await chosenManifest(source, root, platform);
+    const { config } = parseManifest(manifest.bytes, source.name);
+    checkConfigType(source.name, config);
+    const image = imageFromManifest(manifest.bytes, await source.read(config), (layer) => source.layer(layer));
     if (platform && image.platform.architecture !== platform.architecture)
-      throw noSuchPlatform(repositoryOf.name, platform, [image.platform.architecture ?? "unknown"]);
+      throw noSuchPlatform(source.name, platform, [image.platform.architecture ?? "unknown"]);
     let closed: Promise<void> | undefined;
     return { image, digest: root.digest, close: () => (closed ??= transport.close()) };
   } catch (error) {
@@ -99,6 +97,9 @@ async function chosenManifest(
 const largestManifest = 4 * 1024 * 1024;
 const largestConfig = 16 * 1024 * 1024;
 
+/** A progress event for every so many bytes. */
+const progressStep = 1024 * 1024;
+
 const manifestTypes = [mediaTypes.index, mediaTypes.manifest, mediaTypes.dockerManifestList, mediaTypes.dockerManifest];
 
 /** The pull half of one repository's API. */
@@ -136,6 +137,23 @@ class Repository {
     const chunks: Uint8Array[] = [];
     for await (const chunk of this.blob(descriptor)) chunks.push(chunk);
     return Buffer.concat(chunks);
+  }
+
+  /** A blob, and events of how much of it has come. */
+  async *layer(descriptor: Descriptor): AsyncGenerator<Uint8Array, void, void> {
+    const { digest: id, size: total } = descriptor;
+    this.#emit({ type: "download-start", id, label: `layer ${id.slice(7, 19)}`, total });
+    let received = 0;
+    let told = 0;
+    try {
+      for await (const chunk of this.blob(descriptor)) {
+        received += chunk.length;
+        if (received - told >= progressStep) this.#emit({ type: "download-progress", id, received: (told = received) });
+        yield chunk;
+      }
+    } finally {
+      this.#emit({ type: "download-end", id, received, reused: false });
+    }
   }
 
   /** end-2: a blob's bytes, no more than promised, and an error at the end when they aren't what the digest names. */

@@ -77,7 +77,8 @@ interface Opened {
     digest: string;
     diffId: string;
     compressed: number;
-    unpacked: number;
+    /** Undefined for an image of a registry: to count would be to fetch it all. */
+    unpacked?: number;
     contents: { name: string; version: string; compressed: number; unpacked: number }[];
   }[];
 }
@@ -100,7 +101,7 @@ async function open(name: string | undefined, context: Context): Promise<Opened>
 }
 
 /** Of an image that says nothing of its layers but their digests. */
-async function describeLayers({ image }: OpenedReference): Promise<Opened["layers"]> {
+async function describeLayers({ image, from }: OpenedReference): Promise<Opened["layers"]> {
   const history = layerHistory(image.config.history);
   const layers: Opened["layers"] = [];
   for (const [index, layer] of image.layers.entries()) {
@@ -110,7 +111,7 @@ async function describeLayers({ image }: OpenedReference): Promise<Opened["layer
       digest: layer.digest,
       diffId: layer.diffId,
       compressed: layer.size,
-      unpacked: layer.unpackedSize || (await countBytes(layer.uncompressed())),
+      ...(from === "registry" ? {} : { unpacked: layer.unpackedSize || (await countBytes(layer.uncompressed())) }),
       contents: [],
     });
   }
@@ -135,20 +136,20 @@ const places: Record<ImageOrigin, string> = {
 
 function summaryText({ title, image, layers, from }: Opened, style: Style): string {
   const config = image.config.config ?? {};
-  const total = (pick: (layer: Opened["layers"][number]) => number) =>
-    layers.reduce((sum, layer) => sum + pick(layer), 0);
+  const total = (pick: (layer: Opened["layers"][number]) => number | undefined) =>
+    layers.reduce<number | undefined>((sum, layer) => addKnown(sum, pick(layer)), 0);
   const rows = [
     ["layer", "unpacked", "compressed", "holds"].map((cell) => style.dim(cell)),
     ...layers.map((layer) => [
       shorten(printable(layer.name), 48),
-      formatBytes(layer.unpacked),
+      bytesOrDash(layer.unpacked),
       formatBytes(layer.compressed),
       style.dim(holds(layer.contents)),
     ]),
     [
       "total",
-      formatBytes(total((layer) => layer.unpacked)),
-      formatBytes(total((layer) => layer.compressed)),
+      bytesOrDash(total((layer) => layer.unpacked)),
+      bytesOrDash(total((layer) => layer.compressed)),
       plural(layers.length, "layer"),
     ],
   ];
@@ -168,6 +169,14 @@ function summaryText({ title, image, layers, from }: Opened, style: Style): stri
       facts.filter(([, value]) => value).map(([label, value]) => [`  ${style.dim(label)}`, printable(value ?? "")]),
     ),
   ].join("\n");
+}
+
+function addKnown(sum: number | undefined, more: number | undefined): number | undefined {
+  return sum === undefined || more === undefined ? undefined : sum + more;
+}
+
+function bytesOrDash(bytes: number | undefined): string {
+  return bytes === undefined ? "–" : formatBytes(bytes);
 }
 
 function holds(contents: Opened["layers"][number]["contents"]): string {
