@@ -174,8 +174,10 @@ function reasonAgainstName(name: string): string | undefined {
 }
 
 function realPath(file: string): string | undefined {
+  // Asked for hundreds of names that mostly aren't there: an exception for each would cost more than the question.
+  if (!fs.existsSync(file)) return undefined;
   try {
-    return fs.realpathSync(file);
+    return fs.realpathSync.native(file);
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { throwAll } from "../errors.ts";
+import type { ParseRecords } from "../project/parse-records.ts";
 import type { Project } from "../project/project.ts";
 import { standardLibrary } from "../project/python/standard-library.ts";
 import type { Resolution } from "../resolve/resolution.ts";
@@ -26,23 +27,16 @@ export interface ImportCheck {
  * Whether everything that the start imports is there; where an extra or group brings what is not, the image with that.
  * @throws SheafError SHEAF_IMPORT
  */
-export async function checkImports(check: ImportCheck) {
+export async function checkImports(check: ImportCheck, records?: ParseRecords) {
   const { project, code, intent, environment, start, importRoots, minor, inBase, resolve } = check;
   const provided = new Set([
     ...standardLibrary(minor),
     ...inBase,
     ...environment.distributions.flatMap((each) => each.modules),
+    ...(project.config["allow-missing"] ?? []),
+    ...(intent.settings["allow-missing"] ?? []),
   ]);
-  const allowed = new Set([...(project.config["allow-missing"] ?? []), ...(intent.settings["allow-missing"] ?? [])]);
-  const missing = missingImports(code, {
-    start,
-    importRoots,
-    python: minor,
-    provided: (module) =>
-      provided.has(module.split(".")[0] ?? module) ||
-      allowed.has(module) ||
-      allowed.has(module.split(".")[0] ?? module),
-  });
+  const missing = await missingImports(code, { start, importRoots, python: minor, provided }, records);
   // A task imports what it needs when it runs; an API that imports inside a function may well go without.
   const wanting = missing.filter(({ severity }) => severity === "error" || intent.role === "worker");
   const offers = await extrasWith({ project, intent, missing: wanting, resolve });

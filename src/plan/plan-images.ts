@@ -92,7 +92,7 @@ export async function planTargets(
   const project = await readProject(options.directory, { app: options.app, records: services.store });
   const platform = choosePlatform(options.platform, project);
   const intents = chooseImages(project, { names: options.images });
-  const planner = new Planner({ project, platform, options, intents, code: { sources: new Map() } }, services);
+  const planner = new Planner({ project, platform, options, intents, code: { sources: new Map(), key: "" } }, services);
   const targets: { intent: ImageIntent; target: Target }[] = [];
   for (const intent of intents.filter(({ kind }) => kind === "python"))
     targets.push({ intent, target: await planner.target() });
@@ -169,7 +169,8 @@ class Planner {
     const importRoots = [...new Set([intent.app?.importRoot ?? "", project.directory, ""])];
     const facts = readCommand(run.config.command.value);
     const start = startModules({ facts, intent, code, importRoots });
-    const own = ownImports(code, { start, importRoots, python: choice.minor });
+    const records = this.#services.store;
+    const own = await ownImports(code, { start, importRoots, python: choice.minor }, records);
     const compiler =
       config.bytecode === false ? undefined : findCompiler(choice, { platform, storeRoot: this.#services.store.root });
     const shell = config.shell ?? true;
@@ -204,17 +205,20 @@ class Planner {
     const { layout } = environment;
     if (!layout) throw new Error("an environment with Python has its layout");
     const inBase = over && choice.kind === "base" ? over.modules : [];
-    const wider = await checkImports({
-      project,
-      code,
-      intent,
-      environment,
-      start,
-      importRoots,
-      minor: choice.minor,
-      inBase,
-      resolve: async (other) => this.#resolution(other, await this.target(), { tentative: true }),
-    });
+    const wider = await checkImports(
+      {
+        project,
+        code,
+        intent,
+        environment,
+        start,
+        importRoots,
+        minor: choice.minor,
+        inBase,
+        resolve: async (other) => this.#resolution(other, await this.target(), { tentative: true }),
+      },
+      records,
+    );
     if (wider) return this.plan(wider.intent, [...widenedBy, ...wider.messages]);
     const plan: ImagePlan = {
       planVersion,

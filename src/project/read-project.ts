@@ -6,13 +6,13 @@ import type { SheafConfig } from "./config/schema.ts";
 import { findDependencyFiles } from "./dependency-files.ts";
 import { readEvidence } from "./evidence/read-evidence.ts";
 import { chooseFiles } from "./files.ts";
-import { findApps } from "./find-apps.ts";
+import { findApps, type FoundApps } from "./find-apps.ts";
 import type { Project, Sourced } from "./project.ts";
-import type { ParseRecords } from "./parse-records.ts";
+import { type ParseRecords, remembered } from "./parse-records.ts";
 import { projectFolder } from "./project-folder.ts";
 import { readMetadata, type PythonMetadata } from "./pyproject.ts";
 import { Repository } from "./repository.ts";
-import { refineRoles, startTargets } from "./start-targets.ts";
+import { refineRoles, type StartTarget, startTargets } from "./start-targets.ts";
 
 export interface ReadProjectOptions {
   /** Settings that win over the configuration file's, a key at a time. */
@@ -39,14 +39,7 @@ export async function readProject(directory: string, options: ReadProjectOptions
   const evidence = await readEvidence(repository, options.records);
   refineRoles(evidence.services, python, read);
   const targets = startTargets(evidence.services);
-  const sources = { paths: () => python, read };
-  const found = findApps({
-    files: sources,
-    hasFile: (path) => repository.has(path),
-    hasFolder: (path) => repository.folders.has(path),
-    mentions: (path, words) => repository.mentions(path, words),
-    targets,
-  });
+  const found = await findAppsOnce(repository, { python, targets, records: options.records });
   const apps = options.app === undefined ? found.apps : chosenApp(options.app, found.apps, { repository, python });
   const folder = projectFolder(repository, apps, python);
   const { config, configFile } = await configOf(folder, { read, given: options.config, records: options.records });
@@ -84,6 +77,27 @@ export async function readProject(directory: string, options: ReadProjectOptions
   };
   if (notes.length > 0) project.notes = notes;
   return project;
+}
+
+interface AppSearch {
+  python: string[];
+  targets: StartTarget[];
+  records: ParseRecords | undefined;
+}
+
+/** Which apps there are depends on the Python files, on where other files lie, and on what is started. */
+function findAppsOnce(repository: Repository, { python, targets, records }: AppSearch): Promise<FoundApps> {
+  const paths = repository.entries.map((entry) => entry.path);
+  const text = JSON.stringify([repository.digest(python), paths, [...repository.folders], targets]);
+  return remembered(records, { kind: "apps", text }, async () =>
+    findApps({
+      files: { paths: () => python, read: (path) => repository.text(path) },
+      hasFile: (path) => repository.has(path),
+      hasFolder: (path) => repository.folders.has(path),
+      mentions: (path, words) => repository.mentions(path, words),
+      targets,
+    }),
+  );
 }
 
 async function configOf(

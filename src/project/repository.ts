@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   closeSync,
   fstatSync,
@@ -97,6 +98,17 @@ export class Repository {
   mentions(path: string, words: readonly string[]): boolean {
     const bytes = this.#bytes.get(path) ?? readUpTo(`${this.root}/${path}`, scratch);
     return bytes !== undefined && words.some((word) => bytes.includes(word));
+  }
+
+  /** SHA-256, in hex, over the names and bytes of files as `text` reads them. */
+  digest(paths: readonly string[]): string {
+    const hash = createHash("sha256");
+    for (const path of paths) {
+      const bytes = this.#bytes.has(path) ? this.#bytes.get(path) : this.#readBytes(path);
+      hash.update(`${path}\0${bytes?.length ?? "-"}\0`);
+      if (bytes) hash.update(bytes);
+    }
+    return hash.digest("hex");
   }
 
   /** The entry's own stats, a link's and not its target's; undefined when it has vanished. */

@@ -1,3 +1,5 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { initConfig } from "../../src/project/config/init-config.ts";
 import { readProject } from "../../src/project/read-project.ts";
@@ -66,8 +68,14 @@ describe("readProject", () => {
     };
     const first = await readProject(root);
     expect(await readProject(root, { records })).toEqual(first);
-    expect(kept.size).toBe(2);
+    // Configuration, compose file, apps.
+    expect(kept.size).toBe(3);
     expect(await readProject(root, { records })).toEqual(first);
+    const [app] = first.apps;
+    fs.appendFileSync(path.join(root, app?.file ?? ""), "\nfrom fastapi import FastAPI\nsecond = FastAPI()\n");
+    const changed = await readProject(root, { records });
+    expect(changed.apps.map(({ attribute }) => attribute)).toContain("second");
+    expect(changed).toEqual(await readProject(root));
   });
 
   it("puts the named app in front", async () => {
