@@ -43,7 +43,8 @@ export function packSection(original: FatSection, references: References, option
       packed.push({ original: binary, offset: binary.offset, size: binary.size, unserved: [] });
       continue;
     }
-    const padding = (alignment - (at % alignment)) % alignment;
+    // What it was aligned to it stays aligned to.
+    const padding = (((binary.offset - at) % alignment) + alignment) % alignment;
     if (padding > 0) parts.push({ bytes: new Uint8Array(padding) });
     at += padding;
     const isRegistered = references.registered.has(section.address + binary.offset);

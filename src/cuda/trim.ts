@@ -48,7 +48,7 @@ export async function trimLibrary(file: RandomAccess, options: SelectOptions): P
   // Where the structure itself is not understood, something may read on into what comes after it.
   const strange = code.sections.filter(({ unknown }) => unknown !== undefined);
   if (strange.length > 0) return whole(strange.map(({ section, unknown }) => `${section.name}: ${unknown}`));
-  const unaligned = code.sections.find(({ section }) => ![1, 2, 4, 8, 16, 32, 64, 128].includes(section.align));
+  const unaligned = code.sections.find(({ section }) => !alignments.has(section.align));
   if (unaligned) return whole([`${unaligned.section.name} is aligned to ${unaligned.section.align}`]);
   const all = code.sections.map((section) => packSection(section, references, options));
   const leftWhole = [...new Set(all.flatMap((section) => section.leftWhole))];
@@ -65,6 +65,9 @@ export async function trimLibrary(file: RandomAccess, options: SelectOptions): P
   if (problem !== undefined) return whole([`the smaller library did not pass its check: ${problem}`]);
   return { ...resultOf(source, { code, packed, leftWhole }), parts, after: partsSource(source, parts).size };
 }
+
+/** Of sections: powers of two up to a page. */
+const alignments = new Set(Array.from({ length: 13 }, (_, exponent) => 2 ** exponent));
 
 function resultOf(
   source: RandomAccess,

@@ -2,8 +2,9 @@
 export interface LibrarySpec {
   /** e_machine: 62 (x86-64) unless given, or 183 (aarch64). */
   machine?: number;
-  /** p_align of loaded segments. */
+  /** p_align of loaded segments, and sh_addralign of the device code. */
   align?: number;
+  fatAlign?: number;
   /** Contents of .nv_fatbin; each is registered by a wrapper unless it is named in `unregistered`. */
   fatBinaries: Buffer[];
   /** Contents of __nv_relfatbin. */
@@ -53,7 +54,7 @@ export function buildLibrary(spec: LibrarySpec): BuiltLibrary {
 function layOut(spec: LibrarySpec, known: Record<string, number>): BuiltLibrary {
   const { align = 4096, machine = 62, fatBinaries, relocatable = [], unregistered = [], otherPointers = [] } = spec;
   const at = (name: string) => known[name] ?? 0;
-  const offsets = startsOf(fatBinaries);
+  const offsets = startsOf(fatBinaries, spec.fatAlign);
   const fat = at(".nv_fatbin");
   const targets = [
     ...offsets.filter((_, index) => !unregistered.includes(index)).map((offset) => fat + offset),
@@ -135,7 +136,7 @@ function layOut(spec: LibrarySpec, known: Record<string, number>): BuiltLibrary 
       flags: 4,
       pieces: [
         { name: ".rodata", type: 1, flags: 2, bytes: Buffer.alloc(777, "constants "), align: 32 },
-        { name: ".nv_fatbin", type: 1, flags: 2, bytes: Buffer.concat(fatBinaries), align: 8 },
+        { name: ".nv_fatbin", type: 1, flags: 2, bytes: joined(fatBinaries, spec.fatAlign), align: spec.fatAlign ?? 8 },
         { name: "__nv_relfatbin", type: 1, flags: 2, bytes: Buffer.concat(relocatable), align: 8 },
         {
           name: ".after",
@@ -241,9 +242,20 @@ function write(plan: {
   return { bytes, address, wrappers: plan.wrappers };
 }
 
-export function startsOf(parts: readonly Buffer[]): number[] {
+function startsOf(parts: readonly Buffer[], step = 1): number[] {
   let at = 0;
-  return parts.map((part) => (at += part.length) - part.length);
+  return parts.map((part) => {
+    const start = Math.ceil(at / step) * step;
+    at = start + part.length;
+    return start;
+  });
+}
+
+function joined(parts: readonly Buffer[], step = 1): Buffer {
+  const starts = startsOf(parts, step);
+  const bytes = Buffer.alloc((starts.at(-1) ?? 0) + (parts.at(-1)?.length ?? 0));
+  parts.forEach((part, index) => part.copy(bytes, starts[index]));
+  return bytes;
 }
 
 function symbol(name: number, { info, section, value }: { info: number; section: number; value: number }): Buffer {

@@ -30,6 +30,7 @@ describe("trimLibrary", () => {
     ["both kinds of relocations", { relocations: "both" }],
     ["pages of 2 MB", { align: 2 ** 21, after: 2 ** 21 }],
     ["aarch64", { machine: 183, align: 65_536 }],
+    ["fat binaries that are aligned to 256", { fatAlign: 256 }],
     ["linkable device code beside it", { relocatable: [torchLike(4000), torchLike(5000)] }],
     ["nothing after the device code", { after: 1 }],
     ["symbols", { symbolAt: 0, exportedAt: 0 }],
