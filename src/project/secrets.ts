@@ -63,4 +63,4 @@ const secretNames: [RegExp, string][] = [
 const folders = /(?:^|\/)(\.aws|\.ssh|\.gnupg|\.kube|\.docker|\.azure|\.gcloud)\//;
 const keyHolders = /\.(?:pem|key|txt|json|ya?ml|toml|ini|cfg|conf|crt|cer|env|asc|sh|properties)$/;
 const privateKey =
-  /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP) )?PRIVATE KEY(?: BLOCK)?-----(?:\\r)?(?:\\n|\s)+(?:[A-Za-z-]+: [^\n]*\s+)*[A-Za-z0-9+/=]{32,}/;
+  /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP) )?PRIVATE KEY(?: BLOCK)?-----(?:\\r)?(?:\\n|\s)+(?:[A-Za-z-]+: [^\n]*\n\s*)*[A-Za-z0-9+/=]{32,}/;

@@ -3,6 +3,7 @@ import type { StaticCheck } from "../check.ts";
 import type { HealthPromise } from "../contract.ts";
 import { fail, notApplicable, pass } from "../finding.ts";
 import { findProgram, isExecutable } from "../facts/programs.ts";
+import { probeOf } from "../facts/probe.ts";
 import { shellPrograms } from "../facts/shell-programs.ts";
 
 /** Docker's, where the image names none. */
@@ -10,16 +11,13 @@ const dockersOwn = { interval: 30, timeout: 30, startPeriod: 0, retries: 3 };
 
 /** What engines ask, in seconds. */
 function figuresOf({ Interval, Timeout, StartPeriod, Retries }: Healthcheck): Required<HealthPromise> {
+  const seconds = (value: unknown, unset: number) => (typeof value === "number" && value !== 0 ? value / 1e9 : unset);
   return {
-    interval: Interval ? Interval / 1e9 : dockersOwn.interval,
-    timeout: Timeout ? Timeout / 1e9 : dockersOwn.timeout,
-    startPeriod: StartPeriod ? StartPeriod / 1e9 : dockersOwn.startPeriod,
-    retries: Retries || dockersOwn.retries,
+    interval: seconds(Interval, dockersOwn.interval),
+    timeout: seconds(Timeout, dockersOwn.timeout),
+    startPeriod: seconds(StartPeriod, dockersOwn.startPeriod),
+    retries: typeof Retries === "number" && Retries > 0 ? Retries : dockersOwn.retries,
   };
-}
-
-function asked(health: Healthcheck | undefined): health is Healthcheck & { Test: [string, ...string[]] } {
-  return health?.Test?.[0] === "CMD" || health?.Test?.[0] === "CMD-SHELL";
 }
 
 function figuresText({ interval, timeout, startPeriod, retries }: HealthPromise): string {
@@ -41,7 +39,8 @@ export const configHealthcheck: StaticCheck = {
   run: ({ image, contract }) => {
     const { Healthcheck } = image.config.config ?? {};
     if (contract.health === false) return notApplicable("no health check is promised");
-    if (!asked(Healthcheck)) {
+    const probe = probeOf(Healthcheck);
+    if (!Healthcheck || !probe) {
       const told = (image.config.history ?? []).find(({ created_by = "" }) =>
         /\bHEALTHCHECK\b.*\bCMD\b/.test(created_by),
       );
@@ -83,8 +82,9 @@ export const configHealthcheckProbe: StaticCheck = {
   run: ({ image, facts }) => {
     const config = image.config.config ?? {};
     const { Healthcheck } = config;
-    if (!asked(Healthcheck)) return notApplicable("there is no HEALTHCHECK");
-    const [form, ...words] = Healthcheck.Test;
+    const probe = probeOf(Healthcheck);
+    if (!probe) return notApplicable("there is no HEALTHCHECK");
+    const { form, words } = probe;
     const shell = config.Shell?.[0] ?? "/bin/sh";
     const wanted = form === "CMD" ? programsOf(words) : [shell, ...shellPrograms(words.join(" "))];
     const missing = wanted.filter((word) => {

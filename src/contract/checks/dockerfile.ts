@@ -11,6 +11,7 @@ import { DockerIgnore } from "../../project/ignore.ts";
 import { secretByName } from "../../project/secrets.ts";
 import type { StaticCheck, StaticContext } from "../check.ts";
 import type { DockerfileFacts } from "../dockerfile-facts.ts";
+import { probeOf } from "../facts/probe.ts";
 import { type Finding, fail, notApplicable, pass } from "../finding.ts";
 import { firstOf } from "../lists.ts";
 import { startWords } from "../role.ts";
@@ -77,7 +78,7 @@ export const dockerfileImage: StaticCheck = {
           what: `starts ${words.join(" ")}, the image ${startWords(config).join(" ")}`,
         });
       const health = last.get("HEALTHCHECK");
-      const hasHealth = config.Healthcheck?.Test !== undefined && config.Healthcheck.Test[0] !== "NONE";
+      const hasHealth = probeOf(config.Healthcheck) !== undefined;
       if (health && /^CMD\b/i.test(health.text) && !hasHealth)
         problems.push({ line: health.line, what: "has a HEALTHCHECK, the image has none" });
       for (const instruction of lastStage(parsed, parsed).filter(({ keyword }) => keyword === "EXPOSE")) {

@@ -4,6 +4,7 @@ import type { ImageFacts } from "../facts/image-facts.ts";
 import { elfObjects } from "../facts/native.ts";
 import { ownersOf } from "../facts/owners.ts";
 import { installedPackages } from "../facts/packages.ts";
+import { probeOf } from "../facts/probe.ts";
 import { pythonEnvironments } from "../facts/pythons.ts";
 import { fail, notApplicable, pass } from "../finding.ts";
 import { firstOf } from "../lists.ts";
@@ -131,8 +132,7 @@ export const scannerHistory: StaticCheck = {
   why: "trivy tells a missing HEALTHCHECK by the history alone: an image that another tool than a Dockerfile made is reported.",
   sources: ["trivy: history to Dockerfile, DS026"],
   run: ({ image }) => {
-    const form = image.config.config?.Healthcheck?.Test?.[0];
-    if (form !== "CMD" && form !== "CMD-SHELL") return notApplicable("there is no HEALTHCHECK");
+    if (!probeOf(image.config.config?.Healthcheck)) return notApplicable("there is no HEALTHCHECK");
     const history = image.config.history ?? [];
     if (history.length === 0) return notApplicable("the image has no history");
     if (history.some(({ created_by = "" }) => /^(?:\/bin\/sh -c #\(nop\)\s+)?HEALTHCHECK\b/.test(created_by)))
