@@ -104,8 +104,9 @@ async function readEntries(
     const left = size - at;
     if (left < entryHeaderSize) return { entries, broken: `${left} bytes after the last entry` };
     const header = viewOf(await source.read(start + at, entryHeaderSize));
-    const end = header.getUint32(4, true) + number64(header, 8);
-    if (!(end >= entryHeaderSize && end <= left)) return { entries, broken: "an entry that ends elsewhere" };
+    const headerSize = header.getUint32(4, true);
+    if (headerSize < entryHeaderSize || headerSize + number64(header, 8) > left)
+      return { entries, broken: "an entry that ends elsewhere" };
     const entry = await readEntryAt(source, start + at, { offset: at, left });
     if (typeof entry === "string") return { entries, unknown: `${entry} (entry ${entries.length})` };
     if (entries.length >= mostEntries) return { entries, unknown: `more than ${mostEntries} entries` };

@@ -49,7 +49,7 @@ export function packSection(original: FatSection, references: References, option
     at += padding;
     const isRegistered = references.registered.has(section.address + binary.offset);
     if (binary.unknown !== undefined) leftWhole.add(binary.unknown);
-    else if (!isRegistered) leftWhole.add("a pointer that is no registration leads to it");
+    else if (!isRegistered) leftWhole.add("a pointer that is no registration leads to a fat binary");
     const trimmed = trim(section.offset, binary, isRegistered ? options : undefined);
     parts.push(...trimmed.parts);
     packed.push({ original: binary, offset: at, size: trimmed.size, unserved: trimmed.unserved });

@@ -70,7 +70,7 @@ export async function readReferences(source: RandomAccess, code: DeviceCode): Pr
   for (const { section } of sections) await readSymbols(source, { code, section, references });
   const starts = sections.flatMap(({ section, binaries }) => binaries.map(({ offset }) => section.address + offset));
   for (const address of await codeReferences(source, headers, new Set(starts))) {
-    references.fixed.push({ address, reason: "code refers to it directly" });
+    references.fixed.push({ address, reason: "code refers to a fat binary directly" });
   }
   return references;
 }
@@ -163,7 +163,7 @@ export function fixedPart(
   for (const { offset } of binaries) {
     const address = section.address + offset;
     if (references.registered.has(address)) registered++;
-    if (!pointedAt.has(address)) fix(address, "nothing that is known refers to it");
+    if (!pointedAt.has(address)) fix(address, "nothing that is known refers to a fat binary");
   }
   return { end, reasons: [...reasons], registered };
 }

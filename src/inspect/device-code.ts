@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { payloadProblems } from "../cuda/check-payloads.ts";
 import { readDeviceCode } from "../cuda/device-code.ts";
 import { coverageOf, summarizeDeviceCode } from "../cuda/summary.ts";
 import type { Coverage, DeviceCodeSummary } from "../cuda/summary.ts";
@@ -27,9 +28,13 @@ export interface FolderCode {
 /**
  * Reads which device code the libraries of a folder, or one library, have. Symbolic links are not followed.
  *
- * @param targets compute capabilities to hold it against, as 86
+ * @param options.targets compute capabilities to hold it against, as 86
+ * @param options.check decompress all of it, and hold it against what its headers say
  */
-export async function readFolderCode(root: string, targets: readonly number[]): Promise<FolderCode> {
+export async function readFolderCode(
+  root: string,
+  { targets, check = false }: { targets: readonly number[]; check?: boolean },
+): Promise<FolderCode> {
   const found: FolderCode = { libraries: [], broken: [] };
   for (const file of elfFiles(root)) {
     const relative = path.relative(root, file) || path.basename(file);
@@ -37,8 +42,10 @@ export async function readFolderCode(root: string, targets: readonly number[]): 
       const library = await withFile(file, async (source) => {
         const code = await readDeviceCode(source);
         if (!code) return undefined;
+        const summary = summarizeDeviceCode(code);
+        const wrong = check ? await payloadProblems(source, code) : [];
         const coverage = targets.map((target) => ({ target, ...coverageOf(code, target) }));
-        return { path: relative, size: source.size, ...summarizeDeviceCode(code), coverage };
+        return { path: relative, size: source.size, ...summary, unknown: [...summary.unknown, ...wrong], coverage };
       });
       if (library) found.libraries.push(library);
     } catch (error) {

@@ -167,11 +167,11 @@ describe("what trimLibrary leaves alone", () => {
   };
   const one = torchLike(20_000);
   const wholes: [string, LibrarySpec, RegExp][] = [
-    ["an instruction refers to", { fatBinaries: [one], code: lea }, /code refers to it directly/],
+    ["an instruction refers to", { fatBinaries: [one], code: lea }, /code refers to a fat binary directly/],
     ["aarch64's instructions refer to", { fatBinaries: [one], machine: 183, align: 65_536, code: adrp }, /code refers/],
     ["a pointer leads into", { fatBinaries: [one], otherPointers: [80] }, /the middle of a fat binary/],
     ["an exported symbol is inside of", { fatBinaries: [one], exportedAt: 40 }, /the middle of a fat binary/],
-    ["nothing registers", { fatBinaries: [one], unregistered: [0] }, /nothing that is known refers to it/],
+    ["nothing registers", { fatBinaries: [one], unregistered: [0] }, /nothing that is known refers to a fat binary/],
     ["another kind of wrapper registers", { fatBinaries: [one], wrapperMagic: 1 }, /the wrapper at 0 begins with 0x1/],
     ["bytes follow", { fatBinaries: [one, Buffer.alloc(24, 1)], unregistered: [1] }, /no fat binary begins at/],
     ["another machine has", { fatBinaries: [one], machine: 8 }, /machine 8/],

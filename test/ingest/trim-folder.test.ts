@@ -84,7 +84,7 @@ describe("trimFolder", () => {
 
 describe("readFolderCode", () => {
   it("tells the device code of every library, and what GPUs find in it", async () => {
-    const { libraries, broken } = await readFolderCode(from, [75, 120]);
+    const { libraries, broken } = await readFolderCode(from, { targets: [75, 120], check: true });
     expect(libraries.map((each) => each.path)).toEqual([
       "nvidia/cublas/lib/libcublas.so.12",
       "torch/lib/libtorch_cuda.so",
@@ -100,7 +100,9 @@ describe("readFolderCode", () => {
       unknown: [],
     });
     expect(broken.map((each) => each.path)).toEqual(["torch/lib/broken.so"]);
-    expect((await readFolderCode(path.join(from, "torch/lib/libtorch_cuda.so"), [])).libraries).toHaveLength(1);
+    expect(
+      (await readFolderCode(path.join(from, "torch/lib/libtorch_cuda.so"), { targets: [] })).libraries,
+    ).toHaveLength(1);
   });
 });
 

@@ -20,6 +20,7 @@ export const gpu: Command = {
     { flags: "-o, --output <folder>", summary: "trim: where the trimmed copy is written" },
     { flags: "--prune-nvidia", summary: "trim: NVIDIA's own libraries too; see docs/gpu.md on their licence" },
     { flags: "--keep-ptx", summary: "trim: keep the newest PTX, for GPUs that come later" },
+    { flags: "--check", summary: "inspect: decompress all code, and hold it against what its headers say" },
     { flags: "--cuda <version>", summary: "list: what this CUDA needs and supports" },
   ],
   examples: [
@@ -90,10 +91,10 @@ async function inspectPath(input: CommandInput, context: Context): Promise<Comma
   const { readFolderCode } = await import("../../inspect/device-code.ts");
   const { parseGpuTargets } = await import("../../cuda/gpus.ts");
   const targets = parseGpuTargets(listOption(input, "targets"));
-  const found = await readFolderCode(
-    root,
-    targets.map(({ sm }) => sm),
-  );
+  const found = await readFolderCode(root, {
+    targets: targets.map(({ sm }) => sm),
+    check: flagOption(input, "check"),
+  });
   return {
     json: { ...found, libraries: found.libraries.map(libraryJson) },
     text: (style, width) => inspectText(found, style, width),
@@ -111,7 +112,7 @@ function inspectText({ libraries, broken }: FolderCode, style: Style, width: num
     `${style.bold(shorten(printable(library.path), Math.max(30, width - 50)))}  ${formatBytes(library.size)}, ` +
       `${formatBytes(library.bytes)} in ${plural(library.binaries, "fat binary", "fat binaries")}`,
     ...wrap(
-      library.code.map(({ name, bytes }) => `${name} ${formatBytes(bytes).replace(" ", "\u00a0")}`).join(" · "),
+      library.code.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`.replaceAll(" ", "\u00a0")).join(" · "),
       Math.max(40, width - 4),
     ).map((line) => `    ${line}`),
     ...library.coverage.map(
