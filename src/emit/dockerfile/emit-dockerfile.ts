@@ -2,7 +2,7 @@ import type { ImagePlan } from "../../plan/image-plan.ts";
 import { withHeader } from "../generated-file.ts";
 import { dockerfileOf, gpuDockerfileOf } from "./dockerfile.ts";
 import { dockerignoreOf } from "./dockerignore.ts";
-import { recipesOf } from "./recipe.ts";
+import { gpuRecipe, recipesOf } from "./recipe.ts";
 
 /** A file for the project's root. */
 export interface EmittedFile {
@@ -28,7 +28,7 @@ export const dockerfileCommand = "sheaf dockerfile";
  */
 export function emitDockerfiles(plans: readonly ImagePlan[], options: DockerfileOptions = {}): EmittedFile[] {
   const recipes = recipesOf(plans);
-  const gpu = recipes.find((recipe) => recipe.gpu);
+  const gpu = gpuRecipe(recipes, options.cudaBase);
   const files = [
     { path: "Dockerfile", text: dockerfileOf(recipes) },
     ...(gpu ? [{ path: "Dockerfile.gpu", text: gpuDockerfileOf(gpu, options.cudaBase) }] : []),

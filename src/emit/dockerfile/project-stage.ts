@@ -93,9 +93,13 @@ function copyLine({ sources, folder, renamed }: Copy, place: string): string {
   return `COPY ${words.join(" ")}`;
 }
 
-/** A source of COPY is a pattern of Go's filepath.Match, in which variables are expanded. */
+/**
+ * A source of COPY is first a word, in which variables, quotes and backslashes mean something, then a pattern of Go's
+ * filepath.Match.
+ */
 function contextPath(path: string): string {
-  return path.replaceAll(/[\\*?$]/g, "\\$&").replaceAll("[", "[[]");
+  const pattern = path.replaceAll(/[*?[]/g, "[$&]").replaceAll("\\", "\\\\");
+  return pattern.replaceAll(/[\\'"$]/g, "\\$&");
 }
 
 /** Why the stage is there. */

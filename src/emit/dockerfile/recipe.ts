@@ -46,6 +46,33 @@ function recipeOf(plan: ImagePlan, python: string): ImageRecipe {
   return { plan, install: plan.install, minor, gpu: plan.gpu !== undefined || cudaOf(plan) !== undefined };
 }
 
+/**
+ * The image that Dockerfile.gpu is for.
+ *
+ * @throws SheafError SHEAF_DOCKERFILE for a CUDA base that there is no use for, or that what is built here doesn't run on
+ */
+export function gpuRecipe(recipes: readonly ImageRecipe[], cudaBase: string | undefined): ImageRecipe | undefined {
+  const recipe = recipes.find((each) => each.gpu);
+  if (cudaBase === undefined) return recipe;
+  if (!recipe) {
+    throw new SheafError("SHEAF_DOCKERFILE", "no image of this project is for a GPU, so --cuda-base has no use", {
+      hint: 'say which one is: [tool.sheaf.images.NAME] gpu = { cuda = "12.1" }',
+    });
+  }
+  const built = recipe.plan.distributions.filter((each) => each.built).map(({ name }) => name);
+  if (built.length > 0) {
+    throw new SheafError(
+      "SHEAF_DOCKERFILE",
+      `${built.join(", ")} would be built for a newer libc than ${cudaBase} has`,
+      {
+        details: [["built from source", `for the image "${recipe.plan.name}": no wheel fits`]],
+        hint: ["leave --cuda-base out: the wheels bring their own CUDA", "or take versions that have wheels"],
+      },
+    );
+  }
+  return recipe;
+}
+
 /** The CUDA that the distributions bring: `12.1`, told by NVIDIA's runtime package. */
 export function cudaOf(plan: ImagePlan): string | undefined {
   const runtime = plan.distributions.find(({ name }) => /^nvidia-cuda-runtime(?:-cu\d+)?$/.test(name));
