@@ -10,7 +10,7 @@ export const summaries = {
   dockerfile: "write the plan as a Dockerfile, with its .dockerignore",
   compose: "write a compose file for all images of the project and what they need",
   kubernetes: "write Kubernetes manifests for all images of the project and what they need",
-  verify: "hold an image to its contract: bytes, settings, contents",
+  verify: "hold an image to its contract",
   contract: "print what sheaf verify would hold an image to",
   inspect: "show layers, sizes and who brought which file",
   gpu: "list GPUs; show or trim the device code of CUDA libraries",
