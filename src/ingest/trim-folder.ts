@@ -11,8 +11,8 @@ import type { TrimResult } from "../cuda/trim.ts";
 import type { SelectOptions } from "../cuda/select.ts";
 import { SheafError } from "../errors.ts";
 import { writeAtomically } from "../host/atomic-file.ts";
+import { elfFiles } from "../host/elf-files.ts";
 import { withFile } from "../host/random-access-file.ts";
-import { elfFiles } from "../inspect/device-code.ts";
 import { byPath } from "../order.ts";
 import { formatRecord, parseRecord } from "../wheel/record.ts";
 

@@ -1,12 +1,11 @@
-import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { payloadProblems } from "../cuda/check-payloads.ts";
 import { readDeviceCode } from "../cuda/device-code.ts";
 import { coverageOf, summarizeDeviceCode } from "../cuda/summary.ts";
 import type { Coverage, DeviceCodeSummary } from "../cuda/summary.ts";
-import { isElf } from "../elf/read.ts";
 import { SheafError } from "../errors.ts";
+import { elfFiles } from "../host/elf-files.ts";
 import { withFile } from "../host/random-access-file.ts";
 import { byPath } from "../order.ts";
 
@@ -54,24 +53,4 @@ export async function readFolderCode(
     }
   }
   return { libraries: found.libraries.sort(byPath), broken: found.broken };
-}
-
-/** Regular files that begin as ELF files do. */
-export function* elfFiles(root: string): Generator<string> {
-  const stat = fs.lstatSync(root);
-  if (stat.isDirectory()) {
-    for (const name of fs.readdirSync(root).sort()) yield* elfFiles(path.join(root, name));
-  } else if (stat.isFile() && stat.size > 64 && startsAsElf(root)) {
-    yield root;
-  }
-}
-
-function startsAsElf(file: string): boolean {
-  const descriptor = fs.openSync(file, "r");
-  try {
-    const start = Buffer.alloc(4);
-    return fs.readSync(descriptor, start, 0, 4, 0) === 4 && isElf(start);
-  } finally {
-    fs.closeSync(descriptor);
-  }
 }
