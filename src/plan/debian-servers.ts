@@ -33,7 +33,7 @@ export function debianServer(packages: readonly string[]): DebianServer | undefi
 }
 
 /** How often a server that answers in milliseconds is asked: others wait for its first answer. */
-export const serverProbe: Omit<HealthPlan, "test"> = { interval: 5, timeout: 3, startPeriod: 30, retries: 5 };
+export const serverProbe: Omit<HealthPlan, "test"> = { interval: 5, timeout: 3, startPeriod: 60, retries: 5 };
 
 /** Debian's redis.conf is for a machine: it becomes a daemon and listens on the loopback alone. */
 function redis(name: "redis" | "valkey"): DebianServer {

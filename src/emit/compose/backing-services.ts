@@ -1,6 +1,7 @@
 import type { BackingService, ServiceKind } from "../../plan/deployment.ts";
 import type { HealthPlan, ImageSketch } from "../../plan/image-plan.ts";
 import { commented, inline, quoted, type YamlValue } from "../yaml-text.ts";
+import { serverProbe as probe } from "../../plan/debian-servers.ts";
 import { healthcheck, imageReference } from "./app-services.ts";
 import { literal, passwordReference } from "./compose-values.ts";
 
@@ -64,8 +65,6 @@ interface PublicImage {
   tmpfs: string[];
   health: HealthPlan;
 }
-
-const probe = { interval: 5, timeout: 3, startPeriod: 30, retries: 5 };
 
 /** What serves where the project has no image of its own. */
 export const publicImages: Record<ServiceKind, PublicImage> = {
