@@ -185,6 +185,9 @@ describe("a Dockerfile of one image", () => {
     expect(refused({ ...api, install: { kind: "requirements", files: ["my lock.txt"] } })).toThrow(
       expect.objectContaining({ details: [["file", expect.stringContaining("my lock.txt")]] }),
     );
+    expect(refused({ ...api, files: ["app/a\\b.py"] })).toThrow(
+      expect.objectContaining({ details: [["file", expect.stringContaining("COPY takes no such name")]] }),
+    );
     const debian = { ...planOf(api), python: undefined };
     expect(() => emitted([debian])).toThrow(expect.objectContaining({ code: "SHEAF_DOCKERFILE" }));
   });

@@ -186,9 +186,10 @@ function healthLines(planned: HealthPlan): string[] {
 
 /** Why this probe and no other. */
 function reasonOf(test: readonly string[], url: string | undefined): string[] {
+  if (test.at(-1)?.includes("/proc/"))
+    return ["Asks for the process: a worker that is busy with a long task answers nothing else."];
   if (test[0] !== "python3") return [];
-  if (url !== undefined) return ["Python is there to ask; curl would be 5 MB more to download and to keep up to date."];
-  return test.at(-1)?.includes("/proc/")
-    ? ["Asks for the process: a worker that is busy with a long task answers nothing else."]
-    : ["No route is known that tells of health, so this asks whether the port answers."];
+  return url === undefined
+    ? ["No route is known that tells of health, so this asks whether the port answers."]
+    : ["Python is there to ask; curl would be 5 MB more to download and to keep up to date."];
 }

@@ -94,12 +94,11 @@ function copyLine({ sources, folder, renamed }: Copy, place: string): string {
 }
 
 /**
- * A source of COPY is first a word, in which variables, quotes and backslashes mean something, then a pattern of Go's
- * filepath.Match.
+ * A source of COPY: a pattern of Go's filepath.Match, where there is something to match in it. Before, `$NAME` is expanded
+ * whatever stands before it, and quotes have to be escaped or come in pairs.
  */
 function contextPath(path: string): string {
-  const pattern = path.replaceAll(/[*?[]/g, "[$&]").replaceAll("\\", "\\\\");
-  return pattern.replaceAll(/[\\'"$]/g, "\\$&");
+  return path.replaceAll(/[*?[$]/g, "[$&]").replaceAll(/['"]/g, "[\\$&]");
 }
 
 /** Why the stage is there. */

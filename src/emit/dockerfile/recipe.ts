@@ -115,6 +115,14 @@ function problemsOf(plan: ImagePlan): Problem[] {
         hint: "an instruction of a Dockerfile is one line: take the line break out",
       });
   }
+  for (const { from = "", path } of plan.files) {
+    if (from.includes("\\") || /[\\$'"]/.test(path.slice(0, path.lastIndexOf("/"))))
+      problems.push({
+        what: "file",
+        value: `${JSON.stringify(from)}: COPY takes no such name`,
+        hint: "name it without backslashes, quotes and $, or leave it out with [tool.sheaf] exclude",
+      });
+  }
   for (const file of plan.install?.reads ?? []) {
     if (/[\s,"'$]/.test(file))
       problems.push({
