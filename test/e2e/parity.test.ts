@@ -1,15 +1,15 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { openImageReference } from "../../src/assemble/open-reference.ts";
 import { ImageFacts } from "../../src/contract/facts/image-facts.ts";
 import { compareImages, type Side } from "../../src/diff/compare.ts";
-import type { ImageDiff } from "../../src/diff/image-diff.ts";
+import type { FileChange, ImageDiff } from "../../src/diff/image-diff.ts";
 import { readSides } from "../../src/diff/read-sides.ts";
 import type { Image } from "../../src/oci/image.ts";
 import { openStore } from "../../src/store/store.ts";
 import { build, buildKit } from "./buildkit.ts";
 import { base, EngineRoom } from "./dockerfile-example.ts";
-import { builtExample, exampleTag } from "./example.ts";
+import { buildJson, builtExample, example, exampleTag } from "./example.ts";
 import { type BaseOfDockerfile, needless, unexplained } from "./parity-allowances.ts";
 import { sharedStore } from "./sheaf.ts";
 
@@ -17,8 +17,12 @@ const client = await buildKit(base);
 
 describe.skipIf(!client)("the composed image and the one that Docker builds from the emitted Dockerfile", () => {
   const room = new EngineRoom(client ?? "");
-  let a: Side & { facts: ImageFacts };
-  let b: Side & { facts: ImageFacts };
+  const store = openStore(sharedStore);
+  afterAll(() => store.dispose());
+  const signal = new AbortController().signal;
+  const open = (name: string) => openImageReference(name, { store, offline: true });
+  let a: KnownSide;
+  let b: KnownSide;
   let from: BaseOfDockerfile;
   let diff: ImageDiff;
 
@@ -26,22 +30,15 @@ describe.skipIf(!client)("the composed image and the one that Docker builds from
     const tag = room.tag("parity");
     await builtExample();
     await build(client ?? "", room.context("parity"), { tag });
-    const store = openStore(sharedStore);
-    try {
-      const open = (name: string) => openImageReference(name, { store, offline: true });
-      const composed = await open(exampleTag);
-      const [built, below] = [await open(`docker-daemon:${tag}`), await open(`docker-daemon:${base}`)];
-      const signal = new AbortController().signal;
-      const [ours, theirs] = await readSides([composed.image, built.image], signal);
-      const [bare] = await readSides([below.image, below.image], signal);
-      a = { title: "composed", from: "store", image: composed.image, facts: ours };
-      b = { title: "Dockerfile", from: "docker", image: built.image, facts: relocated(theirs) };
-      from = describeBase(below.image, bare);
-      diff = compareImages(a, b);
-      for (const opened of [built, below]) await opened.close();
-    } finally {
-      store.dispose();
-    }
+    const composed = await open(exampleTag);
+    const [built, below] = [await open(`docker-daemon:${tag}`), await open(`docker-daemon:${base}`)];
+    const [ours, theirs] = await readSides([composed.image, built.image], signal);
+    const [bare] = await readSides([below.image, below.image], signal);
+    a = { title: "composed", from: "store", image: composed.image, facts: ours };
+    b = { title: "Dockerfile", from: "docker", image: built.image, facts: relocated(theirs) };
+    from = describeBase(below.image, bare);
+    diff = compareImages(a, b);
+    for (const opened of [built, below]) await opened.close();
   }, 600_000);
 
   it("have the same distributions in the same versions", () => {
@@ -124,7 +121,42 @@ describe.skipIf(!client)("the composed image and the one that Docker builds from
     plant(planted);
     expect(unexplained(planted, from)).toEqual([told]);
   });
+
+  it("come closer still over the same base image", async () => {
+    const over = "sheaf-e2e-parity-over:latest";
+    await buildJson([example, "--image", "api", "--base", `docker-daemon:${base}`, "-t", over]);
+    const { image } = await open(over);
+    const [facts] = await readSides([image, image], signal);
+    const { debian, config, distributions, files } = compareImages({ title: "over", from: "store", image, facts }, b);
+    expect(debian?.changes).toEqual([]);
+    expect(config?.map(({ field }) => field)).toEqual([
+      "env PATH",
+      "label org.opencontainers.image.base.digest",
+      "label org.opencontainers.image.base.name",
+    ]);
+    // The Dockerfile takes the base's pip away; layers over a base only add.
+    expect(distributions?.changes.map(({ name }) => name)).toEqual(["pip"]);
+    const isPip = ({ path, owner = "" }: FileChange) =>
+      owner.startsWith("pip ") ||
+      /^usr\/local\/(?:bin\/pip|lib\/python3\.\d+\/(?:ensurepip|site-packages\/pip)\b)/.test(path);
+    // tini is installed in both: by apt, which takes notes, and by Sheaf.
+    const isNote = ({ path }: FileChange) => /^var\/(?:lib\/dpkg\/status(?:-old)?|log\/dpkg\.log)$/.test(path);
+    const changes = files?.changes.filter((change) => !isPip(change) && !isNote(change)) ?? [];
+    const rest = unexplained(
+      {
+        ...diff,
+        distributions: undefined,
+        debian: undefined,
+        config: undefined,
+        files: { same: 0, otherTimes: 0, changes },
+      },
+      from,
+    );
+    expect(rest).toEqual([]);
+  });
 });
+
+type KnownSide = Side & { facts: ImageFacts };
 
 /** The Dockerfile's environment in /opt/venv, put over /usr/local, where the composed image has its packages. */
 function relocated(facts: ImageFacts): ImageFacts {
