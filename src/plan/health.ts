@@ -62,22 +62,24 @@ function portProbe(port: number): HealthPlan {
 }
 
 /**
- * Whether the process is there and not a zombie. A worker that runs a long task in a solo pool answers no ping, so asking
- * it would call a busy worker ill.
+ * Whether the process is there and not a zombie, which has no command line. A worker that runs a long task in a solo pool
+ * answers no ping, so asking it would call a busy worker ill. A process's short name isn't asked for: torch calls the main
+ * thread pt_main_thread as soon as it is imported, and setproctitle writes `[celeryd: celery@host:MainProcess]` over the
+ * command line.
  */
 function processProbe(name: string, shell: boolean): HealthPlan {
-  if (shell) return { ...figures, test: ["sh", "-c", `pidof ${name} >/dev/null`] };
-  const program = `import glob,sys; sys.exit(not any(open(f).read().strip()=='${name}' for f in glob.glob('/proc/[0-9]*/comm')))`;
-  return { ...figures, test: ["python3", "-I", "-S", "-c", program] };
+  const title = `${name}d:`;
+  if (shell) return { ...figures, test: ["sh", "-c", `grep -qzxE '(.*/)?${name}|.${title}.*' /proc/[0-9]*/cmdline`] };
+  const isName = `a.split('/')[-1]=='${name}' or a[1:${1 + title.length}]=='${title}'`;
+  const words = "for f in glob.glob('/proc/[0-9]*/cmdline') for a in open(f,errors='replace').read().split(chr(0))";
+  return { ...figures, test: ["python3", "-I", "-S", "-c", `import glob,sys; sys.exit(not any(${isName} ${words}))`] };
 }
 
-/** The same probe in an image that has Python and none of busybox's programs. */
+/** The same probe in an image of Debian's that has Python, and of busybox's programs those that Debian has, too. */
 export function probeWithPython(health: HealthPlan): HealthPlan {
   const { test, url, interval, timeout, startPeriod, retries } = health;
-  const same = { interval, timeout, startPeriod, retries };
-  if (test[0] === "wget" && url !== undefined) return { ...urlProbe(url, "python"), ...same };
-  const process = test[0] === "sh" ? /^pidof ([\w.-]+) >\/dev\/null$/.exec(test[2] ?? "")?.[1] : undefined;
-  return process === undefined ? health : { ...processProbe(process, false), ...same };
+  if (test[0] !== "wget" || url === undefined) return health;
+  return { ...urlProbe(url, "python"), interval, timeout, startPeriod, retries };
 }
 
 /** A URL in what a compose file or Dockerfile asks; only one that asks this very port of this very container. */

@@ -1,5 +1,5 @@
 import { DockerfileParser } from "dockerfile-ast";
-import fc from "fast-check";
+import { array, assert, constantFrom, property, uniqueArray } from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { emitDockerfiles } from "../../src/emit/dockerfile/emit-dockerfile.ts";
@@ -79,7 +79,7 @@ describe("a Dockerfile of one image", () => {
       );
     expect(probe(api)[0]).toBe("python3");
     expect(probe(api).at(-1)).toContain("'http://localhost:8000/health'");
-    expect(probe(worker).at(-1)).toContain("=='celery'");
+    expect(probe(worker)).toEqual(planOf(worker).config.health?.value.test);
   });
 
   it("names the Debian packages that wheels and people want, and no other", () => {
@@ -343,7 +343,7 @@ describe("a .dockerignore", () => {
   });
 
   it("never loses what ships or what the build reads", () => {
-    const part = fc.constantFrom(
+    const part = constantFrom(
       "app",
       "docs",
       "tests",
@@ -357,9 +357,9 @@ describe("a .dockerignore", () => {
       "c d",
       "e[f].py",
     );
-    const path = fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("/"));
-    fc.assert(
-      fc.property(fc.uniqueArray(path, { minLength: 1, maxLength: 6 }), path, (files, lock) => {
+    const path = array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("/"));
+    assert(
+      property(uniqueArray(path, { minLength: 1, maxLength: 6 }), path, (files, lock) => {
         const shipped = files.filter((file) => !files.some((other) => other.startsWith(`${file}/`)));
         const ignore = ignoreOf({
           ...api,

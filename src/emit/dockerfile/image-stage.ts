@@ -187,7 +187,7 @@ function healthLines(planned: HealthPlan): string[] {
 /** Why this probe and no other. */
 function reasonOf(test: readonly string[], url: string | undefined): string[] {
   if (test.at(-1)?.includes("/proc/"))
-    return ["Asks for the process: a worker that is busy with a long task answers nothing else."];
+    return ["Looks for the process: a worker that is busy with a long task answers nothing."];
   if (test[0] !== "python3") return [];
   return url === undefined
     ? ["No route is known that tells of health, so this asks whether the port answers."]
