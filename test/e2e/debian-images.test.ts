@@ -126,7 +126,7 @@ describe.skipIf(!requireOrSkip("Docker", docker))(
           ...["-v", `${secret}:/run/secrets/password:ro`, ...env.flatMap((each) => ["-e", each]), image],
         );
         await healthy();
-        expect(await psql("SELECT current_user || ' ' || current_database()")).toBe('o\'neil a "b"');
+        expect(await psql("SELECT current_user || ' ' || current_database()")).toBe('o-neil a "b"');
         expect(await words("exec", name, "id", "-un")).toBe("postgres");
         await expect(psql("SELECT 1", ["o-neil", "wrong", 'a "b"'])).rejects.toMatchObject({
           stderr: expect.stringContaining("password authentication failed"),
