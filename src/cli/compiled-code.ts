@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import * as path from "node:path";
+import * as v8 from "node:v8";
 import * as vm from "node:vm";
 import { crc32 } from "node:zlib";
 
@@ -22,6 +23,9 @@ export interface LoadedCode {
  * that a build without changes does. What Node 22 has as `module.enableCompileCache`, for Node 20.
  */
 export function loadCompiled({ file, cache }: CompiledCode): LoadedCode {
+  // Functions that ran once are forgotten by the time a long command ends, the one around all of the file first. V8 takes
+  // cached code under the flags alone under which it was made.
+  v8.setFlagsFromString("--no-flush-bytecode");
   const cachedData = readChecked(cache);
   const source = `(function (exports, require, module, __filename, __dirname) {${fs.readFileSync(file, "utf8")}\n})`;
   const script = new vm.Script(source, { filename: file, cachedData });
@@ -66,8 +70,8 @@ function writeChecked(cache: string, code: Buffer): void {
   }
 }
 
-/** Of each command the code of a few versions is kept. */
-const kept = 3;
+/** Of each command the code of so many versions is kept. */
+const kept = 6;
 
 function removeOthers(cache: string): void {
   const folder = path.dirname(cache);

@@ -58,7 +58,11 @@ describe("loadCompiled", () => {
 
   it("removes all but a few versions of a command, and leaves those of others", () => {
     const code = path.join(folder, "versions");
-    for (const name of ["plan-1", "build-1", "build-2", "build-3", "build-4"]) answer(path.join(code, name));
-    expect(fs.readdirSync(code).toSorted()).toEqual(["build-2", "build-3", "build-4", "plan-1"]);
+    const builds = Array.from({ length: 9 }, (_, index) => `build-${index}`);
+    for (const [index, name] of ["plan-1", ...builds].entries()) {
+      answer(path.join(code, name));
+      fs.utimesSync(path.join(code, name), index, index);
+    }
+    expect(fs.readdirSync(code).toSorted()).toEqual([...builds.slice(3), "plan-1"]);
   });
 });
