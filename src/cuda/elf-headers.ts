@@ -1,5 +1,5 @@
 import { isElf, readElf } from "../elf/read.ts";
-import type { ElfFile, Section, Segment } from "../elf/read.ts";
+import type { ElfFile, Segment } from "../elf/read.ts";
 import { brokenElf } from "../elf/view.ts";
 import { number64 } from "./little-endian.ts";
 import { readChecked } from "./random-access.ts";
@@ -113,10 +113,6 @@ export function offsetOfAddress(segments: readonly Segment[], address: number, s
     (each) => each.type === 1 && address >= each.address && address + size <= each.address + each.fileSize,
   );
   return segment && address - segment.address + segment.offset;
-}
-
-export function sectionNamed(headers: ElfHeaders, name: string): Section[] {
-  return headers.sections.filter((section) => section.name === name);
 }
 
 const headerSize = 64;

@@ -103,11 +103,12 @@ async function readEntries(
   for (let at = fatHeaderSize; at < size;) {
     const left = size - at;
     if (left < entryHeaderSize) return { entries, broken: `${left} bytes after the last entry` };
-    const header = viewOf(await source.read(start + at, entryHeaderSize));
+    const first = await source.read(start + at, Math.min(left, firstRead));
+    const header = viewOf(first);
     const headerSize = header.getUint32(4, true);
     if (headerSize < entryHeaderSize || headerSize + number64(header, 8) > left)
       return { entries, broken: "an entry that ends elsewhere" };
-    const entry = await readEntryAt(source, start + at, { offset: at, left });
+    const entry = await readEntryFrom(first, { source, start, offset: at, left });
     if (typeof entry === "string") return { entries, unknown: `${entry} (entry ${entries.length})` };
     if (entries.length >= mostEntries) return { entries, unknown: `more than ${mostEntries} entries` };
     entries.push(entry);
@@ -116,19 +117,18 @@ async function readEntries(
   return { entries };
 }
 
-/** Reads an entry's header and the beginning of its payload, as much of it as tells how it is stored. */
-async function readEntryAt(
-  source: RandomAccess,
-  start: number,
-  place: { offset: number; left: number },
+/** Reads an entry from its first bytes, and from more of them where only those tell how its payload is stored. */
+async function readEntryFrom(
+  first: Uint8Array,
+  place: { source: RandomAccess; start: number; offset: number; left: number },
 ): Promise<FatEntry | string> {
-  const first = await source.read(start, Math.min(place.left, firstRead));
+  const { source, start, offset, left } = place;
   const headerSize = viewOf(first).getUint32(4, true);
   if (headerSize > largestHeader) return `an entry header of ${headerSize} bytes`;
-  let entry: FatEntry | string = "";
+  let entry: FatEntry | string = undecided;
   for (const payload of payloadStarts) {
-    const size = Math.min(place.left, headerSize + payload);
-    entry = readEntry(size <= first.length ? first : await source.read(start, size), place);
+    const size = Math.min(left, headerSize + payload);
+    entry = readEntry(size <= first.length ? first : await source.read(start + offset, size), place);
     if (entry !== undecided) break;
   }
   return entry;

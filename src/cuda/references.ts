@@ -3,7 +3,7 @@ import type { Section } from "../elf/read.ts";
 import { codeReferences } from "./code-references.ts";
 import type { DeviceCode, FatSection } from "./device-code.ts";
 import { number64, viewOf } from "./little-endian.ts";
-import { readChecked, readChunks } from "./random-access.ts";
+import { lastAtOrBefore, readChecked, readChunks } from "./random-access.ts";
 import type { RandomAccess } from "./random-access.ts";
 import { readRelocations } from "./relocations.ts";
 import type { Pointer } from "./relocations.ts";
@@ -143,11 +143,12 @@ export function fixedPart(
   references: References,
 ): { end: number; reasons: string[]; registered: number } {
   const starts = new Set(binaries.map(({ offset }) => section.address + offset));
+  const offsets = binaries.map(({ offset }) => offset);
   const reasons = new Set<string>();
   const inside = (address: number) => address >= section.address && address < section.address + section.size;
   let end = 0;
   const fix = (address: number, reason: string) => {
-    const binary = binaries.findLast(({ offset }) => section.address + offset <= address);
+    const binary = binaries[lastAtOrBefore(offsets, address - section.address)];
     end = Math.max(end, binary ? binary.offset + binary.size : 0);
     reasons.add(reason);
   };

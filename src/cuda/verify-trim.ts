@@ -142,9 +142,10 @@ type Found = readonly [code: DeviceCode, references: References];
 
 function pointersProblem([before, old]: Found, [after, found]: Found): string | undefined {
   const targets = new Map(found.pointers.map(({ slot, target }) => [slot, target]));
+  const addresses = newAddresses(before, after);
   if (old.pointers.length !== found.pointers.length) return "the number of pointers to device code has changed";
   for (const { slot, target } of old.pointers) {
-    const wanted = expectedAddress(before, after, target);
+    const wanted = addresses.get(target) ?? target;
     if (targets.get(slot) !== wanted) return `the pointer at ${slot} leads to ${targets.get(slot)}, not ${wanted}`;
   }
   const wrappers = found.wrappers.map(({ address }) => address).join();
@@ -152,14 +153,16 @@ function pointersProblem([before, old]: Found, [after, found]: Found): string | 
   return undefined;
 }
 
-/** The address, in the trimmed library, of the fat binary that begins at one of the original. */
-function expectedAddress(before: DeviceCode, after: DeviceCode, address: number): number {
+/** The addresses, in the trimmed library, of the fat binaries that begin at those of the original. */
+function newAddresses(before: DeviceCode, after: DeviceCode): Map<number, number> {
+  const addresses = new Map<number, number>();
   for (const [index, { section, binaries }] of before.sections.entries()) {
-    const position = binaries.findIndex(({ offset }) => section.address + offset === address);
-    const binary = after.sections[index]?.binaries[position];
-    if (binary) return section.address + binary.offset;
+    for (const [position, { offset }] of binaries.entries()) {
+      const binary = after.sections[index]?.binaries[position];
+      if (binary) addresses.set(section.address + offset, section.address + binary.offset);
+    }
   }
-  return address;
+  return addresses;
 }
 
 /**

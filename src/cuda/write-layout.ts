@@ -1,9 +1,10 @@
 import type { Segment } from "../elf/read.ts";
+import { brokenElf } from "../elf/view.ts";
 import type { ElfHeaders } from "./elf-headers.ts";
 import { bytesOf64, viewOf } from "./little-endian.ts";
 import type { PackedSection } from "./pack-section.ts";
 import type { Part } from "./random-access.ts";
-import { partLength } from "./random-access.ts";
+import { lastAtOrBefore, partLength } from "./random-access.ts";
 import type { References } from "./references.ts";
 import { moved, programHeaderSize } from "./shrink.ts";
 import type { Layout } from "./shrink.ts";
@@ -92,30 +93,38 @@ function sectionPatches(headers: ElfHeaders, { cuts }: Layout, packed: readonly 
 
 function pointerPatches(references: References, packed: readonly PackedSection[]): Patch[] {
   const patches: Patch[] = [];
+  const newAddress = addressMap(packed);
   for (const { target, fields } of references.pointers) {
-    const address = newAddress(packed, target);
+    const address = newAddress(target);
     if (address !== target) for (const offset of fields) patches.push({ offset, bytes: bytesOf64(address) });
   }
   for (const { address, field } of references.symbols) {
-    const value = newAddress(packed, address);
+    const value = newAddress(address);
     if (value !== address) patches.push({ offset: field, bytes: bytesOf64(value) });
   }
   return patches;
 }
 
 /** Where what was at an address in a section of fat binaries is afterwards. */
-export function newAddress(packed: readonly PackedSection[], address: number): number {
-  for (const { original, binaries } of packed) {
-    const { section } = original;
-    const offset = address - section.address;
-    if (offset < 0 || offset >= section.size) continue;
-    const binary = binaries.findLast((each) => each.original.offset <= offset);
-    if (!binary) return address;
-    return section.address + binary.offset + Math.min(offset - binary.original.offset, binary.size);
-  }
-  // Symbols may stand for the end of a section, where another can begin.
-  const ended = packed.find(({ original: { section } }) => address === section.address + section.size);
-  return ended ? ended.original.section.address + ended.size : address;
+function addressMap(packed: readonly PackedSection[]): (address: number) => number {
+  const sections = packed.map(({ original, binaries, size }) => ({
+    start: original.section.address,
+    end: original.section.address + original.section.size,
+    size,
+    binaries,
+    offsets: binaries.map((binary) => binary.original.offset),
+  }));
+  return (address) => {
+    const inside = sections.find(({ start, end }) => address >= start && address < end);
+    if (inside) {
+      const offset = address - inside.start;
+      const binary = inside.binaries[lastAtOrBefore(inside.offsets, offset)];
+      return binary ? inside.start + binary.offset + Math.min(offset - binary.original.offset, binary.size) : address;
+    }
+    // Symbols may stand for the end of a section, where another can begin.
+    const ended = sections.find(({ end }) => address === end);
+    return ended ? ended.start + ended.size : address;
+  };
 }
 
 /** A range of the original with the patches that are inside of it. */
@@ -124,7 +133,7 @@ function patched({ start, end }: { start: number; end: number }, patches: readon
   let at = start;
   for (const { offset, bytes } of patches) {
     if (offset < start || offset >= end) continue;
-    if (offset < at || offset + bytes.length > end) throw new Error(`two changes overlap at ${offset}`);
+    if (offset < at || offset + bytes.length > end) throw brokenElf(`two tables overlap at ${offset}`);
     parts.push({ from: at, length: offset - at }, { bytes });
     at = offset + bytes.length;
   }

@@ -89,7 +89,7 @@ function gpuRows(
 async function inspectPath(input: CommandInput, context: Context): Promise<CommandResult> {
   const root = pathArgument(input, context);
   const { readFolderCode } = await import("../../inspect/device-code.ts");
-  const { parseGpuTargets } = await import("../../cuda/gpus.ts");
+  const { parseGpuTargets, zstdDriver } = await import("../../cuda/gpus.ts");
   const targets = parseGpuTargets(listOption(input, "targets"));
   const found = await readFolderCode(root, {
     targets: targets.map(({ sm }) => sm),
@@ -97,7 +97,7 @@ async function inspectPath(input: CommandInput, context: Context): Promise<Comma
   });
   return {
     json: { ...found, libraries: found.libraries.map(libraryJson) },
-    text: (style, width) => inspectText(found, style, width),
+    text: (style, width) => inspectText(found, { style, width, zstdDriver }),
   };
 }
 
@@ -105,7 +105,10 @@ function libraryJson(library: LibraryCode) {
   return { ...library, code: library.code.map(({ kind, name, images, bytes }) => ({ kind, name, images, bytes })) };
 }
 
-function inspectText({ libraries, broken }: FolderCode, style: Style, width: number): string {
+function inspectText(
+  { libraries, broken }: FolderCode,
+  { style, width, zstdDriver }: { style: Style; width: number; zstdDriver: string },
+): string {
   if (libraries.length === 0 && broken.length === 0) return "no library with device code";
   const ordered = libraries.toSorted((a, b) => b.bytes - a.bytes);
   const lines = ordered.flatMap((library) => [
@@ -120,6 +123,7 @@ function inspectText({ libraries, broken }: FolderCode, style: Style, width: num
         `    ${style.dim(`for ${target}:`)} machine code in ${machineCode}${ptx > 0 ? `, PTX in ${ptx}` : ""}` +
         `${nothing > 0 ? `, nothing in ${nothing}` : ""}`,
     ),
+    ...(library.zstd ? [`    ${style.dim("compressed with zstd: for drivers from")} ${zstdDriver}`] : []),
     ...library.unknown.map((reason) => `    ${style.yellow("not understood:")} ${printable(reason)}`),
   ]);
   const bytes = libraries.reduce((sum, library) => sum + library.bytes, 0);
