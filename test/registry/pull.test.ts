@@ -1,8 +1,10 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import * as fc from "fast-check";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 
+import { SheafError } from "../../src/errors.ts";
 import type { Image } from "../../src/oci/image.ts";
 import { imageDescriptor } from "../../src/oci/image.ts";
 import { mediaTypes } from "../../src/oci/types.ts";
@@ -375,4 +377,52 @@ describe("what a registry must not do", () => {
     const answers = holding({ ...contents, [image.manifest.config.digest]: { bytes: other.configBytes } });
     await expect(pullFrom(answers)).rejects.toMatchObject({ code: "SHEAF_DIGEST" });
   });
+});
+
+it("answers any document with an image or an error that a person can read", async () => {
+  let manifest: Uint8Array = image.manifestBytes;
+  const headers: Record<string, string> = {};
+  const server = await fakeServer(except(/manifests/, () => ({ headers, body: manifest })));
+  const fields = [
+    "schemaVersion",
+    "mediaType",
+    "config",
+    "layers",
+    "manifests",
+    "platform",
+    "digest",
+    "size",
+    "annotations",
+  ];
+  const leaf = fc.oneof(
+    fc.constantFrom(null, 2, -1, 1e300, "", "sha256:x", image.digest, image.manifest.config.digest),
+    fc.constantFrom(...Object.values(mediaTypes)),
+    fc.string(),
+  );
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { depthSize: "small", withCrossShrink: true },
+      leaf,
+      fc.array(tie("value"), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom(...fields), tie("value"), { maxKeys: 5 }),
+    ),
+  }));
+  const mutated = fc
+    .tuple(fc.constantFrom(...fields), value)
+    .map(([field, other]) => JSON.stringify({ ...image.manifest, [field]: other }));
+  const documents = fc.oneof(
+    mutated,
+    value.map((each) => JSON.stringify(each)),
+    fc.string(),
+  );
+  await fc.assert(
+    fc.asyncProperty(documents, fc.constantFrom(undefined, ...Object.values(mediaTypes)), async (text, type) => {
+      manifest = Buffer.from(text);
+      delete headers["content-type"];
+      if (type !== undefined) headers["content-type"] = type;
+      const outcome = await pull(server.host).catch((error: unknown) => error);
+      if (outcome instanceof Error) expect(outcome).toBeInstanceOf(SheafError);
+    }),
+    { numRuns: 60 },
+  );
 });
