@@ -39,7 +39,7 @@ export function sketchDebianImage(project: Project, intent: ImageIntent): ImageS
 
 /**
  * Plans an image of `kind = "debian"`: packages, a command and a user, without Python and without the project's files.
- * @throws SheafError SHEAF_NO_COMMAND for packages of which Sheaf doesn't know how they are started
+ * @throws SheafError SHEAF_UNKNOWN_SERVER for packages of which Sheaf doesn't know how they are started
  */
 export async function planDebianImage(
   { project, intent, platform, archive }: DebianImageRequest,
@@ -143,7 +143,7 @@ function describeDebianImage(project: Project, intent: ImageIntent): DescribedIm
 
 function knownCommand(intent: ImageIntent, server: DebianServer | undefined): Sourced<string[]> {
   if (server) return { value: server.command, source: `how a container runs ${intent.packages[0]?.value ?? "it"}` };
-  throw new SheafError("SHEAF_NO_COMMAND", `the image ${JSON.stringify(intent.name)} has no command`, {
+  throw new SheafError("SHEAF_UNKNOWN_SERVER", `the image ${JSON.stringify(intent.name)} has no command`, {
     details: [["packages", intent.packages.map(({ value }) => value).join(", ")]],
     hint: `set [tool.sheaf.images.${intent.name}] command, in the foreground: command = ["program", "--option"]`,
   });

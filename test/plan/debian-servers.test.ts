@@ -76,7 +76,7 @@ describe("images of Debian packages", () => {
 
   it("ask for a command where the server is not known", async () => {
     await expect(sketches('[tool.sheaf.images.x]\nkind = "debian"\npackages = ["haproxy"]\n')).rejects.toMatchObject({
-      code: "SHEAF_NO_COMMAND",
+      code: "SHEAF_UNKNOWN_SERVER",
       hints: [expect.stringContaining("[tool.sheaf.images.x] command")],
     });
   });
