@@ -39,13 +39,13 @@ export function overBase(
   { archive, choice }: { archive: DebianArchive; choice: InterpreterChoice },
 ): OverBase {
   const { facts, reference } = image;
-  const { sh, pidof } = facts.programs;
+  const { sh, grep } = facts.programs;
   const first = processOne(image, archive);
   const needed = choice.kind === "base" ? [] : besidePython.filter((name) => archive.find(name));
   return {
     request: { image, packages: [...needed, ...(first.isAdded ? ["tini"] : [])] },
     base: { kind: "image", reference, digest: facts.digest, source },
-    tools: { shell: sh !== undefined && pidof !== undefined, client: probeClient(image) },
+    tools: { shell: sh !== undefined && grep !== undefined, client: probeClient(image) },
     modules: facts.python?.modules ?? [],
     notes: [
       ...(archive.codename === "" ? [foreignNote(image)] : []),

@@ -83,7 +83,7 @@ type PackedNode = [
 ];
 
 /** Programs that an image may use of its base. */
-export const lookedFor = ["sh", "pidof", "wget", "curl", "tini", "dumb-init", "python3"] as const;
+export const lookedFor = ["sh", "grep", "wget", "curl", "tini", "dumb-init", "python3"] as const;
 
 /** A base image and what it is called where it was read from: `python:3.12-slim`. */
 export interface NamedBase {
@@ -92,7 +92,7 @@ export interface NamedBase {
 }
 
 /** Raised when the same image gives other facts. */
-const baseVersion = 1;
+const baseVersion = 2;
 
 export function packNodes(nodes: Iterable<[string, TreeNode]>): PackedNode[] {
   return [...nodes]
