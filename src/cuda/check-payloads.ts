@@ -14,7 +14,10 @@ import type { RandomAccess } from "./random-access.ts";
  *
  * @returns what does not agree, one sentence each, without a full stop
  */
-export async function payloadProblems(file: RandomAccess, { sections }: DeviceCode): Promise<string[]> {
+export async function payloadProblems(
+  file: RandomAccess,
+  { sections }: Pick<DeviceCode, "sections">,
+): Promise<string[]> {
   const source = guarded(file);
   const problems: string[] = [];
   for (const { section, binaries } of sections) {

@@ -27,7 +27,7 @@ export interface CodeSummary {
 }
 
 /** Sorted: machine code before PTX, then by architecture. */
-export function summarizeDeviceCode({ sections }: DeviceCode): DeviceCodeSummary {
+export function summarizeDeviceCode({ sections }: Pick<DeviceCode, "sections">): DeviceCodeSummary {
   const code = new Map<string, CodeSummary>();
   const unknown = new Set<string>();
   let zstd = false;
@@ -71,7 +71,7 @@ export interface Coverage {
 }
 
 /** Asks of each fat binary what the driver would take of it for a GPU. */
-export function coverageOf({ sections }: DeviceCode, gpu: number): Coverage {
+export function coverageOf({ sections }: Pick<DeviceCode, "sections">, gpu: number): Coverage {
   const coverage: Coverage = { machineCode: 0, ptx: 0, nothing: 0 };
   for (const { entries } of sections.flatMap(({ binaries }) => binaries)) {
     const images = imagesFor(

@@ -2,6 +2,9 @@ import * as path from "node:path";
 
 import { payloadProblems } from "../cuda/check-payloads.ts";
 import { readDeviceCode } from "../cuda/device-code.ts";
+import { findCodeElsewhere } from "../cuda/elsewhere.ts";
+import type { CodeElsewhere } from "../cuda/elsewhere.ts";
+import { isNvidiaLibrary } from "../cuda/libraries.ts";
 import { coverageOf, summarizeDeviceCode } from "../cuda/summary.ts";
 import type { Coverage, DeviceCodeSummary } from "../cuda/summary.ts";
 import { SheafError } from "../errors.ts";
@@ -16,6 +19,8 @@ export interface LibraryCode extends DeviceCodeSummary {
   /** Bytes of the file. */
   size: number;
   coverage: (Coverage & { target: number })[];
+  /** Fat binaries among its data, which are never changed. */
+  elsewhere: CodeElsewhere[];
 }
 
 export interface FolderCode {
@@ -39,12 +44,15 @@ export async function readFolderCode(
     const relative = path.relative(root, file) || path.basename(file);
     try {
       const library = await withFile(file, async (source) => {
-        const code = await readDeviceCode(source);
-        if (!code) return undefined;
+        const read = await readDeviceCode(source);
+        const elsewhere = read || isNvidiaLibrary(file) ? await findCodeElsewhere(source) : [];
+        if (!read && elsewhere.length === 0) return undefined;
+        const code = read ?? { sections: [] };
         const summary = summarizeDeviceCode(code);
         const wrong = check ? await payloadProblems(source, code) : [];
         const coverage = targets.map((target) => ({ target, ...coverageOf(code, target) }));
-        return { path: relative, size: source.size, ...summary, unknown: [...summary.unknown, ...wrong], coverage };
+        const unknown = [...summary.unknown, ...wrong];
+        return { path: relative, size: source.size, ...summary, unknown, coverage, elsewhere };
       });
       if (library) found.libraries.push(library);
     } catch (error) {

@@ -3,6 +3,7 @@ import * as path from "node:path";
 
 import type { FolderCode, LibraryCode } from "../../inspect/device-code.ts";
 import type { TrimmedFolder, TrimmedLibrary } from "../../ingest/trim-folder.ts";
+import { capabilityName } from "../../cuda/architecture.ts";
 import { SheafError } from "../../errors.ts";
 import { alignColumns, formatBytes, plural, printable, shorten, type Style, wrap } from "../../report/text.ts";
 import { type Command, type CommandInput, type CommandResult, flagOption, listOption, textOption } from "../command.ts";
@@ -42,7 +43,6 @@ export const gpu: Command = {
 
 async function list(input: CommandInput): Promise<CommandResult> {
   const { cudaSupports, driverFor, gpuFamilies } = await import("../../cuda/gpus.ts");
-  const { capabilityName } = await import("../../cuda/architecture.ts");
   const cuda = textOption(input, "cuda");
   const driver = cuda === undefined ? undefined : driverFor(cuda);
   if (cuda !== undefined && !driver) {
@@ -119,11 +119,13 @@ function inspectText(
       Math.max(40, width - 4),
     ).map((line) => `    ${line}`),
     ...library.coverage.map(
-      ({ target, machineCode, ptx, nothing }) =>
-        `    ${style.dim(`for ${target}:`)} machine code in ${machineCode}${ptx > 0 ? `, PTX in ${ptx}` : ""}` +
-        `${nothing > 0 ? `, nothing in ${nothing}` : ""}`,
+      (coverage) => `    ${style.dim(`for ${capabilityName(coverage.target)}:`)} ${coverageText(coverage)}`,
     ),
     ...(library.zstd ? [`    ${style.dim("compressed with zstd: for drivers from")} ${zstdDriver}`] : []),
+    ...library.elsewhere.map(
+      ({ section, binaries, bytes }) =>
+        `    ${style.dim("left whole:")} ${formatBytes(bytes)} in ${plural(binaries, "fat binary", "fat binaries")} among its data (${printable(section)})`,
+    ),
     ...library.unknown.map((reason) => `    ${style.yellow("not understood:")} ${printable(reason)}`),
   ]);
   const bytes = libraries.reduce((sum, library) => sum + library.bytes, 0);
@@ -133,6 +135,18 @@ function inspectText(
     "",
     `${formatBytes(bytes)} of device code in ${plural(libraries.length, "library", "libraries")}`,
   ].join("\n");
+}
+
+function coverageText({ machineCode, ptx, nothing }: LibraryCode["coverage"][number]): string {
+  const parts: [label: string, count: number][] = [
+    ["machine code", machineCode],
+    ["PTX", ptx],
+    ["nothing", nothing],
+  ];
+  return parts
+    .filter(([, count]) => count > 0)
+    .map(([label, count]) => `${label} in ${count}`)
+    .join(", ");
 }
 
 async function trim(input: CommandInput, context: Context): Promise<CommandResult> {
@@ -196,7 +210,7 @@ function notes({ path, outcome, leftWhole, sections }: TrimmedLibrary, style: St
     ...leftWhole.map((reason) => `${style.yellow(`${label}:`)} ${printable(path)}: ${printable(reason)}`),
     ...unserved.map(
       ({ target, binaries, all }) =>
-        `${style.dim("note:")} ${printable(path)} has no code for ${target / 10} in ${binaries} of ${all} fat binaries, before as after`,
+        `${style.dim("note:")} ${printable(path)} has no code for ${capabilityName(target)} in ${binaries} of ${all} fat binaries, before as after`,
     ),
   ];
 }
@@ -208,5 +222,5 @@ function pathArgument(input: CommandInput, context: Context): string {
   }
   const found = path.resolve(context.directory, name);
   if (fs.existsSync(found)) return found;
-  throw new SheafError("SHEAF_NO_IMAGE", `${name} is not there`, { hint: "name a folder or a shared library" });
+  throw new SheafError("SHEAF_OPTION", `${name} is not there`, { hint: "name a folder or a shared library" });
 }

@@ -1,0 +1,79 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { CommandResult } from "../../src/cli/command.ts";
+import { gpu } from "../../src/cli/commands/gpu.ts";
+import type { Context } from "../../src/cli/context.ts";
+import { styleFor } from "../../src/report/text.ts";
+import { buildFatBinary } from "../cuda/build-fat-binary.ts";
+import { buildLibrary } from "../cuda/build-library.ts";
+
+const images = [75, 86, 90].map((sm) => ({ sm, storage: "zstd" as const, size: 20_000 }));
+const library = buildLibrary({ fatBinaries: [buildFatBinary(images)], after: 30_000 });
+// A fat binary among its data, as cuFFT has thousands.
+buildFatBinary([{ sm: 80, size: 3000 }]).copy(library.bytes, library.bytes.indexOf("after the device code") + 8);
+
+let directory = "";
+beforeAll(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-gpu-"));
+  for (const name of ["torch/lib/libtorch_cuda.so", "nvidia/cufft/lib/libcufft.so.11"]) {
+    fs.mkdirSync(path.join(directory, "env", path.dirname(name)), { recursive: true });
+    fs.writeFileSync(path.join(directory, "env", name), library.bytes);
+  }
+});
+afterAll(() => {
+  fs.rmSync(directory, { recursive: true });
+});
+
+describe("sheaf gpu", () => {
+  it("lists GPUs, and what a CUDA needs", async () => {
+    expect(textOf(await run(["list"]))).toMatch(/8\.6 +Ampere +11\.1\+ +a10 /);
+    const listed = await run(["list"], { cuda: "12.1" });
+    expect(textOf(listed)).toMatch(/^CUDA 12\.1 needs driver 525\.60\.13 or newer; it came with 530\.30\.02/);
+    expect(textOf(listed)).not.toMatch(/b200/);
+    await expect(run(["list"], { cuda: "99" })).rejects.toMatchObject({ code: "SHEAF_OPTION" });
+  });
+
+  it("inspects a folder", async () => {
+    const inspected = await run(["inspect", "env"], { targets: ["t4", "8.0"], check: true });
+    const text = textOf(inspected).replaceAll("\u00a0", " ");
+    expect(text).toContain("sm_75 20 kB · sm_86 20 kB · sm_90 20 kB");
+    expect(text).toContain("for 7.5: machine code in 1\n    for 8.0: nothing in 1\n");
+    expect(text).toContain("drivers from 550.54.14");
+    expect(text).toContain("left whole: 3.1 kB in 1 fat binary among its data (.after)");
+    expect(text).not.toContain("not understood");
+    expect(inspected.json).toMatchObject({ libraries: [{ path: "nvidia/cufft/lib/libcufft.so.11" }, { binaries: 1 }] });
+  });
+
+  it("trims a folder, and says what it left alone", async () => {
+    const text = textOf(await run(["trim", "env"], { targets: ["t4,h100", "8.0"], output: "trimmed" }));
+    expect(text).toMatch(/torch\/lib\/libtorch_cuda\.so +\d+ kB +\d+ kB/);
+    expect(text).toContain("has no code for 8.0 in 1 of 1 fat binaries, before as after");
+    expect(text).toContain("1 library of NVIDIA's");
+    const options = { targets: ["t4"], output: "pruned", pruneNvidia: true };
+    expect(textOf(await run(["trim", "env"], options))).toMatch(/licence: .*section 1\.2/);
+  });
+
+  it.each<[string[], Record<string, unknown>, string]>([
+    [["prune"], {}, "SHEAF_OPTION"],
+    [["inspect"], {}, "SHEAF_OPTION"],
+    [["inspect", "nowhere"], {}, "SHEAF_OPTION"],
+    [["trim", "env"], { targets: ["t4"] }, "SHEAF_OPTION"],
+    [["trim", "env"], { output: "x" }, "SHEAF_OPTION"],
+    [["trim", "env"], { output: "x", targets: ["t44"] }, "SHEAF_GPU"],
+  ])("refuses %j %j", async (words, options, code) => {
+    await expect(run(words, options)).rejects.toMatchObject({ code });
+  });
+});
+
+function run(words: string[], options: Record<string, unknown> = {}): Promise<CommandResult> {
+  const context = { directory, signal: new AbortController().signal } as Context;
+  return gpu.run({ arguments: words, rest: [], options }, context);
+}
+
+function textOf(result: CommandResult): string {
+  return result.text?.(styleFor({}, {}), 100) ?? "";
+}
