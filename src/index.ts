@@ -4,6 +4,7 @@ import { type Emit, silent } from "./events.ts";
 import { createFetcher } from "./fetch/create-fetcher.ts";
 import { writeDockerArchive } from "./oci/docker-archive.ts";
 import { writeLayout } from "./oci/layout.ts";
+import { defaultName } from "./plan/default-name.ts";
 import type { PlanOptions } from "./plan/options.ts";
 import { type PlannedProject, planImages } from "./plan/plan-images.ts";
 import type { PlanServices } from "./plan/services.ts";
@@ -64,7 +65,7 @@ export function build(request: BuildRequest = {}): Promise<BuildResult[]> {
     for (const planned of images) {
       const name = planned.plan.name;
       const reference = withTag(
-        images.length === 1 && request.tag ? request.tag : `${project.name.value}-${name}`.toLowerCase(),
+        images.length === 1 && request.tag ? request.tag : defaultName(project.name.value, name),
       );
       const built: BuiltImage = await assemble(planned, project.root, services.store);
       saveImage(services.store, reference, { built, plan: planned.plan, root: project.root });

@@ -4,6 +4,7 @@ import { assemble } from "../../assemble/assemble.ts";
 import { saveImage, withTag } from "../../assemble/stored-images.ts";
 import { exitCodes, SheafError } from "../../errors.ts";
 import { mendingDamage } from "../../ingest/damaged-input.ts";
+import { defaultName } from "../../plan/default-name.ts";
 import type { PlanOptions } from "../../plan/options.ts";
 import { planImages, type PlannedImage } from "../../plan/plan-images.ts";
 import { platformName } from "../../platform.ts";
@@ -55,7 +56,8 @@ async function buildAll(
   const { project, images } = await planImages({ ...options, one }, planServices(context));
   const views: BuildView[] = [];
   for (const planned of images) {
-    const references = tags.length > 0 ? tags.map(withTag) : [defaultReference(project.name.value, planned.plan.name)];
+    const references =
+      tags.length > 0 ? tags.map(withTag) : [withTag(defaultName(project.name.value, planned.plan.name))];
     const view = await buildOne(
       planned,
       { root: project.root, references, outputs, load: flagOption(input, "load"), several: images.length > 1 },
@@ -144,14 +146,6 @@ async function loadInto(
     lines.push(`${reference} is in ${engine.describe()}: ${formatBytes(transferred)} sent in ${seconds.toFixed(1)} s`);
   }
   return lines;
-}
-
-function defaultReference(project: string, image: string): string {
-  const name = `${project}-${image}`
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9._-]+/g, "-")
-    .replaceAll(/^[._-]+|[._-]+$/g, "");
-  return `${name}:latest`;
 }
 
 function overBudget({ layers, budget }: BuildView): boolean {

@@ -1,3 +1,4 @@
+import { defaultName } from "../../plan/default-name.ts";
 import type { DeployedApp, Deployment } from "../../plan/deployment.ts";
 import type { HealthPlan, ImageSketch, Role } from "../../plan/image-plan.ts";
 import { aliasOf, commented, inline, quoted, type YamlValue } from "../yaml-text.ts";
@@ -31,7 +32,7 @@ export function appService(
 /** `sheaf build` names it; another name, of a registry, comes from the environment. */
 export function imageReference({ name, project }: ImageSketch): string {
   const variable = `${name.toUpperCase().replaceAll(/[^A-Z0-9]+/g, "_")}_IMAGE`;
-  return `\${${variable}:-${`${project.name}-${name}`.toLowerCase()}:latest}`;
+  return `\${${variable}:-${defaultName(project.name, name)}:latest}`;
 }
 
 /** The port of this machine for each image that has one: its own, or the next where another image has that. */

@@ -1,3 +1,4 @@
+import { defaultName } from "../../plan/default-name.ts";
 import type { DeployedApp, Deployment } from "../../plan/deployment.ts";
 import type { ImageSketch, Role } from "../../plan/image-plan.ts";
 import { commented, inline, quoted, type YamlValue } from "../yaml-text.ts";
@@ -99,7 +100,7 @@ function podSpec(app: DeployedApp, deployment: Deployment, gpu: boolean): YamlVa
 
 /** The name that `sheaf build` gives; kustomization.yaml puts a registry's in its place. */
 export function imageName({ project, name }: ImageSketch): string {
-  return `${project.name}-${name}`.toLowerCase();
+  return defaultName(project.name, name);
 }
 
 /** The ConfigMap whole, secrets one by one. */
