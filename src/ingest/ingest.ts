@@ -19,10 +19,13 @@ export interface IngestServices {
   emit: Emit;
 }
 
-export interface WheelOptions {
+export interface InstallOptions {
   layout: PythonLayout;
   strip: boolean;
   mtime: number;
+}
+
+export interface WheelOptions extends InstallOptions {
   /** Distributions whose files win over others'. */
   keepFilesOf: readonly string[];
 }
@@ -62,9 +65,17 @@ export async function ingestWheels(
   return { wheels: await Promise.all(settled), notes };
 }
 
+/**
+ * Begins with a wheel that will be wanted. Whoever wants it waits for this same work, and hears of its failure.
+ * @param options as `ingestWheels` will have them
+ */
+export function startWheel(distribution: Distribution, options: InstallOptions, services: IngestServices): void {
+  one(distribution, { ...options, exclude: [] }, services).catch(() => {});
+}
+
 async function one(
   distribution: Distribution,
-  options: Omit<WheelOptions, "keepFilesOf"> & { exclude: string[] },
+  options: InstallOptions & { exclude: string[] },
   { store, fetcher, tasks, emit }: IngestServices,
 ): Promise<WheelFacts> {
   const digest: Digest = `sha256:${distribution.sha256}`;
@@ -75,14 +86,16 @@ async function one(
   if (known) return known;
   const label = `${distribution.name} ${distribution.version}`;
   const { url, sha256, size } = distribution;
-  return withFreshInput(
-    () => fetcher.download({ url, sha256, size, label }),
-    async () => {
-      emit({ type: "work-start", id: digest, group: "install", label });
-      const facts = await tasks.wheel(task);
-      emit({ type: "work-end", id: digest, group: "install", reused: false });
-      return facts;
-    },
+  return once(wheelsAtWork, JSON.stringify(task), () =>
+    withFreshInput(
+      () => fetcher.download({ url, sha256, size, label }),
+      async () => {
+        emit({ type: "work-start", id: digest, group: "install", label });
+        const facts = await tasks.wheel(task);
+        emit({ type: "work-end", id: digest, group: "install", reused: false });
+        return facts;
+      },
+    ),
   );
 }
 
@@ -127,6 +140,7 @@ export function ingestDebs(
   );
 }
 
+const wheelsAtWork = new Map<string, Promise<WheelFacts>>();
 const debsAtWork = new Map<string, Promise<DebFacts>>();
 const interpretersAtWork = new Map<string, Promise<InterpreterFacts>>();
 

@@ -4,6 +4,7 @@ import { readOsRelease } from "../debian/sources.ts";
 import type { SheafEvent } from "../events.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
+import { pythonLayout } from "../interpreter/layout.ts";
 import type { Platform } from "../platform.ts";
 import type { Project } from "../project/project.ts";
 import { readProject } from "../project/read-project.ts";
@@ -11,6 +12,7 @@ import { resolveDistributions } from "../resolve/resolve.ts";
 import { satisfies } from "../resolve/specifiers.ts";
 import type { Distribution, Resolution, Target } from "../resolve/resolution.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
+import { type InstallOptions, startWheel } from "../ingest/ingest.ts";
 import type { ChosenBase } from "./base-image.ts";
 import { checkImports } from "./check-imports.ts";
 import { chooseImages, configuresApps, type ImageIntent } from "./choose-images.ts";
@@ -113,6 +115,8 @@ class Planner {
   readonly #services: PlanServices;
   readonly #archives = new Map<string, Promise<DebianArchive>>();
   #python: ReturnType<typeof choosePython> | undefined;
+  /** How wheels are installed, once that is known. */
+  #install: InstallOptions | undefined;
   #base: Promise<ChosenBase | undefined> | undefined;
 
   constructor(input: PlannerInput, services: PlanServices) {
@@ -338,14 +342,23 @@ class Planner {
       toBuild: async (version) => this.#countSdists({ ...chosen.choice, version }, version !== chosen.choice.version),
       choose: async (minor) => (await choosePython({ project, platform, flag: minor, debian }, this.#services)).choice,
     });
-    return choice === chosen.choice ? chosen : { choice, notes: [] };
+    if (choice === chosen.choice) return chosen;
+    if (this.#install) this.#install = this.#installOptions(choice);
+    return { choice, notes: [] };
   }
 
   #startEarly(choice: InterpreterChoice): void {
+    this.#install = this.#installOptions(choice);
     const { config } = this.#input.project;
     const { shell = true, strip = true, "ignore-scripts": ignoreScripts = [] } = config;
     const archive = () => this.#archiveFor(choice);
     startEarly({ choice, archive, shell, strip, ignoreScripts, mtime: createdTime() }, this.#services);
+  }
+
+  /** Known before all else is, unless Python comes with the base or as Debian packages. */
+  #installOptions({ kind, minor }: InterpreterChoice): InstallOptions | undefined {
+    if (kind === "base" || kind === "debian") return undefined;
+    return { layout: pythonLayout(minor), strip: this.#input.project.config.strip ?? true, mtime: createdTime() };
   }
 
   /** Distributions of the first image that have no wheel for an interpreter. */
@@ -413,10 +426,12 @@ class Planner {
     return resolution;
   }
 
-  /** Starts a download as soon as the file is known. Whoever needs the file waits for this same download, and hears of its failure. */
-  #fetchEarly({ name, version, url, sha256, size, kind }: Distribution): void {
+  /** Starts with a file as soon as it is known. Whoever needs it waits for this same work, and hears of its failure. */
+  #fetchEarly(distribution: Distribution): void {
+    const { name, version, url, sha256, size, kind } = distribution;
     if (kind !== "wheel" || this.#services.offline) return;
-    this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
+    if (this.#install) startWheel(distribution, this.#install, this.#services);
+    else this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
 }
 
