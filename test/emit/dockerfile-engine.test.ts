@@ -19,6 +19,8 @@ import { sharedStore, sheaf, writeFiles } from "../e2e/sheaf.ts";
 import { type Kind, kinds } from "./dockerfile-kinds.ts";
 
 const client = await buildKit(base);
+const cudaBase = "nvidia/cuda:12.1.1-runtime-ubuntu22.04";
+const withCuda = await buildKit(base, cudaBase);
 const golden = path.join(import.meta.dirname, "golden");
 
 describe.skipIf(!client)(
@@ -71,6 +73,56 @@ describe.skipIf(!client)(
       const ids = [lock === "uv.lock" ? "uv.toml" : "pip.conf", ...(credentials === undefined ? [] : ["netrc"])];
       return ids.map((id) => `id=${id},src=${path.join(files, id)}`);
     }
+
+    it.skipIf(!withCuda)(
+      "a worker over a CUDA image, with one Python at one place in both stages (skipped without the CUDA image)",
+      { timeout: 400_000 },
+      async () => {
+        const kind = kinds.find(({ name }) => name === "worker");
+        if (!kind) throw new Error("there is a worker among the kinds");
+        const index = await serveWheels(wheels);
+        const config = { "sheaf.toml": '[images.worker]\ngpu = { cuda = "12.1" }\n' };
+        const folder = writeFiles(room.folder("cuda"), { ...kind.files, ...config, ...(await lockOf(kind, index)) });
+        const outcome = await sheaf(["dockerfile", folder, "--cuda-base", cudaBase], { env: index.env });
+        expect(outcome.code, outcome.stderr).toBe(0);
+        // uv takes a CPython that lies where it would put its own; the tests' machines can't always fetch that.
+        const place = "/opt/python/cpython-3.12.1-linux-x86_64-gnu";
+        const text = fs.readFileSync(path.join(folder, "Dockerfile.gpu"), "utf8");
+        const stood = text.replace(
+          /^RUN .*\n(?=.*uv venv)/m,
+          (line) => `RUN mkdir /opt/python && cp -a /usr/local ${place}\n${line}`,
+        );
+        expect(stood).not.toBe(text);
+        fs.writeFileSync(path.join(folder, "Dockerfile.test"), stood);
+        const pip = path.join(room.folder("cuda-secrets"), "pip.conf");
+        fs.writeFileSync(pip, `[global]\nextra-index-url = ${index.url}\n`);
+        const tag = room.tag("cuda");
+        const options = { tag, file: "Dockerfile.test", network: "host", secrets: [`id=pip.conf,src=${pip}`] };
+        await build(room.client, folder, options);
+
+        const { Config } = await inspectImage(room, tag);
+        expect(Config.Env).toEqual(
+          expect.arrayContaining([
+            "CUDA_VISIBLE_DEVICES=0",
+            "NVIDIA_VISIBLE_DEVICES=all",
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+          ]),
+        );
+        // The base's CPython looks for its own library where it was; uv's has none.
+        const libraries = ["-e", `LD_LIBRARY_PATH=${place}/lib`];
+        const program = "import sys, celery; print(sys.prefix, sys.base_prefix, celery.__file__)";
+        expect(await room.runOnce(...libraries, "--entrypoint", "python", tag, "-c", program)).toBe(
+          `/opt/venv ${place} /opt/venv/lib/python3.12/site-packages/celery/__init__.py`,
+        );
+        const container = await room.start("cuda", ...libraries, "--read-only", tag);
+        const [, ...probe] = Config.Healthcheck?.Test ?? [];
+        await until(
+          () => container.exec(...probe),
+          () => container.logs(),
+        );
+        expect(await container.exec("whoami")).toBe("appuser");
+      },
+    );
 
     it("calls an image ill whose server does not answer", { timeout: 100_000 }, async () => {
       const tag = room.tag("requirements");
