@@ -7,6 +7,7 @@ import type { StaticCheck, StaticContext } from "../check.ts";
 import { installedDistributions, type InstalledDistribution } from "../facts/distributions.ts";
 import type { ImageFacts } from "../facts/image-facts.ts";
 import { textOf } from "../facts/image-facts.ts";
+import { packagedPaths } from "../facts/packages.ts";
 import { environmentOf, isExecutable, shebangOf } from "../facts/programs.ts";
 import { findProgram } from "../facts/programs.ts";
 import { type PythonEnvironment, pythonEnvironments } from "../facts/pythons.ts";
@@ -24,10 +25,13 @@ export const pythonRecord: StaticCheck = {
   sources: ["Recording installed projects (PEP 376, PEP 627)", "pip issue 13389"],
   run: ({ facts }) => {
     const all = facts.derived(installedDistributions);
-    const recorded = all.filter(({ record }) => record !== undefined);
-    if (all.length === 0) return notApplicable(noDistributions);
+    // Debian moves files of its Python packages about and keeps their RECORD: dpkg answers for those.
+    const packaged = facts.derived(packagedPaths);
+    const own = all.filter(({ info }) => !packaged.has(`${info}/METADATA`));
+    const recorded = own.filter(({ record }) => record !== undefined);
+    if (own.length === 0) return notApplicable(noDistributions);
     const hashes = new Set(recorded.flatMap(({ record = [] }) => record.map(({ path, hash }) => `${path} ${hash}`)));
-    const problems = all.flatMap((each) =>
+    const problems = own.flatMap((each) =>
       each.broken === undefined ? recordProblems(facts, each, hashes) : [`${each.name}: ${each.broken}`],
     );
     const [first] = problems;

@@ -27,6 +27,11 @@ export function installedPackages(facts: ImageFacts): InstalledPackage[] {
   return packages.toSorted((a, b) => byCodeUnit(a.name, b.name));
 }
 
+/** Every path that some package has. */
+export function packagedPaths(facts: ImageFacts): Set<string> {
+  return new Set(facts.derived(installedPackages).flatMap(({ files = [] }) => files));
+}
+
 /** The names in the package's `.list`, else in its `.md5sums`, which leaves configuration files and links out. */
 function filesOf(facts: ImageFacts, name: string, architecture: string | undefined): string[] | undefined {
   const names = [name, `${name}:${architecture}`];
