@@ -11,7 +11,7 @@ import type {
   VersionDiff,
 } from "../diff/image-diff.ts";
 import { byCodeUnit } from "../order.ts";
-import { alignColumns, formatBytes, plural, printable, shorten, type Style } from "./text.ts";
+import { alignColumns, formatBytes, plural, printable, shorten, type Style, wrap } from "./text.ts";
 
 /** Rows of one section that a person still reads; the rest is counted. */
 const mostRows = 20;
@@ -41,7 +41,7 @@ export function diffText(diff: ImageDiff, options: DiffTextOptions): string {
 function heading({ a, b }: ImageDiff, { style, width }: DiffTextOptions): string[] {
   const row = (mark: string, { title, from, digest }: SideSummary) => [
     style.bold(mark),
-    shorten(printable(title), Math.max(20, width - 50)),
+    shorten(printable(title), Math.max(16, width - 36)),
     style.dim(`${from} · ${digest.slice(0, 19)}`),
   ];
   return alignColumns([row("a", a), row("b", b)]);
@@ -88,7 +88,7 @@ function versions(title: string, { same, changes }: VersionDiff, options: DiffTe
   const changed = changes.filter(({ a, b }) => a !== undefined && b !== undefined).length;
   const added = changes.filter(({ a }) => a === undefined).length;
   const counts = { same, changed, added, removed: changes.length - changed - added };
-  return [titleOf(title, counts, style), ...table(rows, options)];
+  return [...titleOf(title, counts, options), ...table(rows, options)];
 }
 
 interface Counts {
@@ -98,7 +98,7 @@ interface Counts {
   removed: number;
 }
 
-function titleOf(title: string, { same, changed, added, removed }: Counts, style: Style): string {
+function titleOf(title: string, { same, changed, added, removed }: Counts, options: DiffTextOptions): string[] {
   const counts: [number | undefined, string][] = [
     [same, "the same"],
     [changed, "changed"],
@@ -106,7 +106,13 @@ function titleOf(title: string, { same, changed, added, removed }: Counts, style
     [removed, "only in a"],
   ];
   const words = counts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`);
-  return `${style.bold(title)}  ${words.join(" · ") || "none"}`;
+  return titled(title, words.length > 0 ? words : ["none"], options);
+}
+
+/** A section's name and its facts, on several lines where one is too short. */
+function titled(title: string, facts: readonly string[], { style, width }: DiffTextOptions): string[] {
+  const [first = "", ...more] = wrap(facts.join(" · "), Math.max(20, width - title.length - 2));
+  return [`${style.bold(title)}  ${first}`, ...more.map((line) => `  ${line}`)];
 }
 
 /** `+` only in b, `-` only in a, `~` in both and different. */
@@ -148,7 +154,7 @@ function configText(changes: readonly ConfigChange[], options: DiffTextOptions):
       ["", "", `b ${printable(b)}`],
     ];
   });
-  return [titleOf("config", counts, style), ...table(rows, options, true)];
+  return [...titleOf("config", counts, options), ...table(rows, options, true)];
 }
 
 function fileCounts({ same, changes }: FileDiff): Counts {
@@ -181,7 +187,7 @@ function fileGroups(diff: FileDiff, options: DiffTextOptions): string[] {
   const times =
     diff.otherTimes > 0 ? [`  ${style.dim(`${plural(diff.otherTimes, "file")} differ in time alone`)}`] : [];
   const more = sorted.length > 0 ? [`  ${style.dim("--files lists them")}`] : [];
-  return [titleOf("files", fileCounts(diff), style), ...table(rows, options), ...times, ...more];
+  return [...titleOf("files", fileCounts(diff), options), ...table(rows, options), ...times, ...more];
 }
 
 /** `210 files`, or what of them differs: `3 in content, 1 in mode`. */
@@ -232,7 +238,7 @@ function fileList(diff: FileDiff, options: DiffTextOptions): string[] {
     fileDetail(change),
     printable(change.owner ?? ""),
   ]);
-  return [titleOf("files", fileCounts(diff), style), ...alignColumns(rows).map((line) => `  ${line}`)];
+  return [...titleOf("files", fileCounts(diff), options), ...alignColumns(rows).map((line) => `  ${line}`)];
 }
 
 function fileDetail({ aspects, a, b }: FileChange): string {
@@ -275,5 +281,5 @@ function layerText({ shared, onlyA, onlyB, sameOrder }: LayerDiff, options: Diff
     ...onlyA.map((layer) => row(style.red("-"), layer)),
     ...onlyB.map((layer) => row(style.green("+"), layer)),
   ];
-  return [`${style.bold("layers")}  ${facts.join(" · ")}`, ...table(rows, options)];
+  return [...titled("layers", facts, options), ...table(rows, options)];
 }

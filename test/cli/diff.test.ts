@@ -31,8 +31,8 @@ async function run(names: string[], options: Record<string, unknown> = {}) {
   onTestFinished(() => context.close());
   const words = names.map((name) => path.join(folder, name));
   const result = await diff.run({ arguments: words, rest: [], options }, context);
-  const text = result.text?.(styleFor({ isTTY: false }), 80).replaceAll(`${folder}/`, "") ?? "";
-  return { ...result, json: result.json as ImageDiff, text };
+  const textAt = (width: number) => result.text?.(styleFor({ isTTY: false }), width) ?? "";
+  return { ...result, json: result.json as ImageDiff, text: textAt(80), narrow: textAt(60) };
 }
 
 describe("sheaf diff", () => {
@@ -44,8 +44,9 @@ describe("sheaf diff", () => {
   });
 
   it("shows what differs, in lines that fit the terminal and can't drive it", async () => {
-    const { text } = await run(["a", "b"]);
+    const { text, narrow } = await run(["a", "b"]);
     expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    expect(narrow.split("\n").filter((line) => line.length > 60)).toEqual([]);
     expect(text).not.toContain("\u001b");
     expect(text).toMatch(/^distributions {2}1 changed$/m);
     expect(text).toMatch(/^ {2}~ {2}one {2}1\.0 → 1\.1$/m);
