@@ -230,6 +230,26 @@ describe("a Dockerfile of several images", () => {
     expect(own.slice(own.indexOf("AS runtime"), own.indexOf("FROM runtime AS worker"))).not.toContain("USER");
   });
 
+  it("has a name of its own for an image whose name is another stage's, or no stage's", () => {
+    const odd = ["builder", "runtime", "api-gpu", "3d"].map((name): PlanSpec => ({ ...worker, name }));
+    const names = stages(dockerfile(api, ...odd)).map((stage) => stage.split(" AS ")[1] ?? "");
+    expect(names.slice(-5)).toEqual(["image-builder", "image-runtime", "image-api-gpu", "image-3d", "api"]);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it("writes one lock for what several install", () => {
+    const written = {
+      kind: "written",
+      files: ["requirements-worker.lock"],
+      text: "celery==5 --hash=sha256:0\n",
+    } as const;
+    const install = { ...written, files: ["requirements-worker.lock"] };
+    const beat = { ...worker, name: "beat", install: { ...install, files: ["requirements-beat.lock"] } };
+    const files = emitted([planOf({ ...worker, install }), planOf(beat)]);
+    expect(Object.keys(files)).toEqual(["Dockerfile", ".dockerignore", "requirements-worker.lock"]);
+    expect(files["Dockerfile"]).not.toContain("requirements-beat.lock");
+  });
+
   it("gives the same text for the same plans", () => {
     expect(dockerfile(api, worker)).toBe(text);
   });

@@ -25,12 +25,12 @@ export interface BuilderOptions {
 export function buildersOf(recipes: readonly ImageRecipe[]): { builders: Builder[]; builderOf: Map<string, Builder> } {
   const byInstall = new Map<string, Builder>();
   const builderOf = new Map<string, Builder>();
-  for (const { plan, install } of recipes) {
+  for (const { plan, stage, install } of recipes) {
     const { kind, files, extras, groups, text } = install;
     const key = JSON.stringify([kind, kind === "written" ? text : files, extras.toSorted(), groups.toSorted()]);
     const sources = plan.distributions.filter(({ built }) => built).map(({ name }) => name);
     const python = plan.python?.wanted?.value;
-    const builder = byInstall.get(key) ?? { stage: `builder-${plan.name}`, install, sources, python };
+    const builder = byInstall.get(key) ?? { stage: `builder-${stage}`, install, sources, python };
     byInstall.set(key, builder);
     builderOf.set(plan.name, builder);
   }

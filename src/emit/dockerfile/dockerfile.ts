@@ -1,3 +1,4 @@
+import { byCodeUnit } from "../../order.ts";
 import type { ImagePlan } from "../../plan/image-plan.ts";
 import { type Builder, buildersOf, builderStages } from "./builder.ts";
 import type { WantedPackage } from "./debian-packages.ts";
@@ -34,10 +35,10 @@ export function dockerfileOf(recipes: readonly ImageRecipe[]): string {
     "",
     ...projectLines(projects, official.from),
     "",
-    ...systemStage(others.length === 0 ? main.plan.name : "runtime", main, { home: official, shared }),
+    ...systemStage(others.length === 0 ? main.stage : "runtime", main, { home: official, shared }),
     ...(others.length === 0
       ? stage(main)
-      : [...others, main].flatMap((recipe) => ["", `FROM runtime AS ${recipe.plan.name}`, ...stage(recipe)])),
+      : [...others, main].flatMap((recipe) => ["", `FROM runtime AS ${recipe.stage}`, ...stage(recipe)])),
     ...(gpu ? ["", ...gpuSelection(main, gpu)] : []),
   ]);
 }
@@ -55,7 +56,9 @@ export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string 
   const shared = {
     ...own,
     variables: [...common, ...gpu],
-    packages: [...own.packages, ...(cudaBase === undefined ? [] : unlikeSlim)],
+    packages: [...own.packages, ...(cudaBase === undefined ? [] : unlikeSlim)].toSorted((a, b) =>
+      byCodeUnit(a.name, b.name),
+    ),
   };
   return text([
     "# syntax=docker/dockerfile:1",
@@ -99,9 +102,10 @@ function gpuReason(cuda: string | undefined, cudaBase: string | undefined): stri
 function head(main: ImageRecipe, { others, gpu }: { others: ImageRecipe[]; gpu: ImageRecipe | undefined }): string[] {
   const uses = [
     `docker build -t ${tagOf(main.plan)} .`,
-    ...others.map(({ plan }) => `docker build -t ${tagOf(plan)} --target ${plan.name} .`),
+    ...others.map(({ plan, stage }) => `docker build -t ${tagOf(plan)} --target ${stage} .`),
     ...(gpu ? [`docker build -t ${tagOf(gpu.plan)}-gpu --build-arg ENABLE_GPU=true .`] : []),
     "A private index, certificates of a proxy: --secret id=pip.conf,src=FILE --secret id=ca.crt,src=FILE",
+    'Where Docker says "Unknown flag: link", DOCKER_BUILDKIT=1 gives it the builder that this is for.',
   ];
   return [
     "# syntax=docker/dockerfile:1",
@@ -137,7 +141,7 @@ const gpuArguments = [
 
 function gpuSelection(main: ImageRecipe, gpu: ImageRecipe): string[] {
   return [
-    `FROM ${gpu.plan.name} AS ${gpu.plan.name}-gpu`,
+    `FROM ${gpu.stage} AS ${gpu.stage}-gpu`,
     ...assignments("ENV", variablesOf(gpu.plan).gpu),
     "",
     `FROM ${official.from} AS gpu-refused`,
@@ -145,8 +149,8 @@ function gpuSelection(main: ImageRecipe, gpu: ImageRecipe): string[] {
     `RUN echo "ENABLE_GPU is either true or false, not '$ENABLE_GPU'." >&2 && exit 1`,
     "",
     ...comment("ENABLE_GPU names the stage to build; BuildKit builds nothing that it doesn't need."),
-    `FROM ${main.plan.name} AS gpu-false`,
-    `FROM ${gpu.plan.name}-gpu AS gpu-true`,
+    `FROM ${main.stage} AS gpu-false`,
+    `FROM ${gpu.stage}-gpu AS gpu-true`,
     ...comment("hadolint ignore=DL3006"),
     "FROM ${REFUSED:-gpu-${ENABLE_GPU:-false}}",
   ];

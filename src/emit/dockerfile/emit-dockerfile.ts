@@ -1,5 +1,6 @@
 import type { ImagePlan } from "../../plan/image-plan.ts";
 import { withHeader } from "../generated-file.ts";
+import { buildersOf } from "./builder.ts";
 import { dockerfileOf, gpuDockerfileOf } from "./dockerfile.ts";
 import { dockerignoreOf } from "./dockerignore.ts";
 import { gpuRecipe, recipesOf } from "./recipe.ts";
@@ -33,7 +34,7 @@ export function emitDockerfiles(plans: readonly ImagePlan[], options: Dockerfile
     { path: "Dockerfile", text: dockerfileOf(recipes) },
     ...(gpu ? [{ path: "Dockerfile.gpu", text: gpuDockerfileOf(gpu, options.cudaBase) }] : []),
     { path: ".dockerignore", text: dockerignoreOf(recipes.map(({ plan }) => plan)) },
-    ...recipes.flatMap(({ install }) =>
+    ...buildersOf(recipes).builders.flatMap(({ install }) =>
       install.text === undefined ? [] : [{ path: install.files[0] ?? "", text: install.text }],
     ),
   ];

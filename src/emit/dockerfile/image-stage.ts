@@ -113,7 +113,11 @@ export function systemStage(
       "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*",
       `    && groupadd -r -g ${gid} ${name}`,
       `    && useradd -r -l -m -u ${uid} -g ${name} -d ${shellWord(folder)} -s /usr/sbin/nologin ${name}`,
-      ...(own ? [`    && rm -rf /usr/local/bin/pip* ${home.stdlib}/site-packages/* ${home.stdlib}/ensurepip`] : []),
+      ...(own
+        ? [
+            `    && rm -rf /usr/local/bin/pip* /usr/local/bin/wheel ${home.stdlib}/site-packages/* ${home.stdlib}/ensurepip`,
+          ]
+        : []),
       ...(own && recipe.install.bytecode ? [`    && ${compileAll(home.stdlib, "test|idlelib|lib2to3|tkinter")}`] : []),
     ]),
     ...(shared.variables.some(([variable]) => variable === "APP_ENV") ? ["ARG APP_ENV"] : []),

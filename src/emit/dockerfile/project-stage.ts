@@ -23,7 +23,7 @@ export function projectStages(recipes: readonly ImageRecipe[]): Map<string, Proj
     const key = made.lines.join("\n");
     const known = byLines.get(key) ?? {
       ...made,
-      stage: byLines.size === 0 ? "project" : `project-${recipe.plan.name}`,
+      stage: byLines.size === 0 ? "project" : `project-${recipe.stage}`,
     };
     byLines.set(key, known);
     stages.set(recipe.plan.name, known);

@@ -5,6 +5,8 @@ import type { ImagePlan, InstallPlan } from "../../plan/image-plan.ts";
 export interface ImageRecipe {
   plan: ImagePlan;
   install: InstallPlan;
+  /** Name of its stage: the image's, unless another stage has it or Docker takes it for something else. */
+  stage: string;
   /** `3.12`. */
   minor: string;
   /** Whether an image for a machine with a GPU can be made of it. */
@@ -43,7 +45,13 @@ function recipeOf(plan: ImagePlan, python: string): ImageRecipe {
   }
   if (!plan.install) throw new Error(`the plan of ${plan.name} doesn't tell how to install`);
   const minor = python.split(".").slice(0, 2).join(".");
-  return { plan, install: plan.install, minor, gpu: plan.gpu !== undefined || cudaOf(plan) !== undefined };
+  const stage = isTaken(plan.name) || !/^[a-z]/.test(plan.name) ? `image-${plan.name}` : plan.name;
+  return { plan, install: plan.install, stage, minor, gpu: plan.gpu !== undefined || cudaOf(plan) !== undefined };
+}
+
+/** Names of stages that are no image's. */
+function isTaken(name: string): boolean {
+  return /^(?:builder|project|runtime|scratch)$|^(?:builder|project|gpu|image)-|-gpu$/.test(name);
 }
 
 /**
