@@ -13,6 +13,7 @@ import { type DebianServer, debianServer, serverProbe } from "./debian-servers.t
 import { urlProbe } from "./health.ts";
 import { type HealthPlan, type ImagePlan, type ImageSketch, planVersion, type PlannedFile } from "./image-plan.ts";
 import type { PlannedImage } from "./plan-images.ts";
+import { composedBase } from "./planned-base.ts";
 import type { PlanServices } from "./services.ts";
 import { writableFolders } from "./writable-folders.ts";
 import { imageLabels } from "./settings.ts";
@@ -72,14 +73,7 @@ export async function planDebianImage(
     planVersion,
     ...run,
     platform,
-    base: {
-      kind: "debian",
-      codename: archive.codename,
-      version: archive.version || archive.codename,
-      signedAt: archive.signedAt,
-      shell,
-      source: "apt configuration of this machine",
-    },
+    base: composedBase(archive, shell),
     packages: environment.packages,
     resolution: { source: "Debian packages", locked: true },
     distributions: [],

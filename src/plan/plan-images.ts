@@ -22,6 +22,7 @@ import type { Environment } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
 import { describeImage, type DescribedImage } from "./describe-image.ts";
 import { onlyImage } from "./only-image.ts";
+import { chooseBase, composedBase, debianParts, planOver } from "./planned-base.ts";
 import type { OverBase } from "./over-base.ts";
 import { buildArgument, choosePlatform, type PlanOptions } from "./options.ts";
 import { type ImagePlan, type ImageSketch, type InstallPlan, type PlanNote, planVersion } from "./image-plan.ts";
@@ -61,7 +62,10 @@ export async function planImages(options: PlanOptions, services: PlanServices): 
   const platform = choosePlatform(options.platform, project);
   const chosen = chooseImages(project, { names: options.images });
   const intents = options.one === undefined ? chosen : onlyImage(chosen, { what: options.one, emit: services.emit });
-  const planner = new Planner({ project, platform, options, intents, code: readOwnCode(project) }, services);
+  const planner = new Planner(
+    { project, platform, options, intents, code: readOwnCode(project), fetchesEarly: true },
+    services,
+  );
   const images: PlannedImage[] = [];
   for (const intent of intents) {
     if (intent.kind === "debian") images.push(await planner.planDebian(intent));
@@ -71,46 +75,18 @@ export async function planImages(options: PlanOptions, services: PlanServices): 
   return { project, images };
 }
 
-/** How the images of a project run, without what they are made of: nothing but indexes and locks is fetched. */
-export async function sketchImages(
-  options: PlanOptions,
-  services: PlanServices,
-): Promise<{ project: Project; code: OwnCode; images: ImageSketch[] }> {
-  const project = await readProject(options.directory, { app: options.app, records: services.store });
-  const platform = choosePlatform(options.platform, project);
-  const intents = chooseImages(project, { names: options.images });
-  const code = readOwnCode(project);
-  const planner = new Planner({ project, platform, options, intents, code }, services);
-  const images: ImageSketch[] = [];
-  for (const intent of intents) if (!(await planner.lacksFlower(intent))) images.push(await planner.sketch(intent));
-  return { project, code, images };
-}
-
-/** Only what a resolution needs to know of each image: for `sheaf lock`. */
-export async function planTargets(
-  options: PlanOptions,
-  services: PlanServices,
-): Promise<{ project: Project; targets: { intent: ImageIntent; target: Target }[] }> {
-  const project = await readProject(options.directory, { app: options.app, records: services.store });
-  const platform = choosePlatform(options.platform, project);
-  const intents = chooseImages(project, { names: options.images });
-  const planner = new Planner({ project, platform, options, intents, code: { sources: new Map(), key: "" } }, services);
-  const targets: { intent: ImageIntent; target: Target }[] = [];
-  for (const intent of intents.filter(({ kind }) => kind === "python"))
-    targets.push({ intent, target: await planner.target() });
-  return { project, targets };
-}
-
-interface PlannerInput {
+export interface PlannerInput {
   project: Project;
   platform: Platform;
   options: PlanOptions;
   intents: ImageIntent[];
   code: OwnCode;
+  /** Nothing is fetched before it is needed: what is asked for may need none of it. */
+  fetchesEarly: boolean;
 }
 
 /** Plans one image after another over parts that they share: archive, interpreter, resolutions. */
-class Planner {
+export class Planner {
   readonly #input: PlannerInput;
   readonly #services: PlanServices;
   readonly #archives = new Map<string, Promise<DebianArchive>>();
@@ -429,7 +405,7 @@ class Planner {
   /** Starts with a file as soon as it is known. Whoever needs it waits for this same work, and hears of its failure. */
   #fetchEarly(distribution: Distribution): void {
     const { name, version, url, sha256, size, kind } = distribution;
-    if (kind !== "wheel" || this.#services.offline) return;
+    if (kind !== "wheel" || this.#services.offline || !this.#input.fetchesEarly) return;
     if (this.#install) startWheel(distribution, this.#install, this.#services);
     else this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
@@ -439,39 +415,6 @@ interface Described {
   resolution: Resolution;
   base: ImagePlan["base"] | undefined;
   over: OverBase | undefined;
-}
-
-function composedBase(archive: DebianArchive, shell: boolean): ImagePlan["base"] {
-  return {
-    kind: "debian",
-    codename: archive.codename,
-    version: archive.version || archive.codename,
-    signedAt: archive.signedAt,
-    shell,
-    source: "apt configuration of this machine",
-  };
-}
-
-/** The base image that a flag or the configuration names. Its code is loaded only then. */
-async function chooseBase({ project, options, platform }: PlannerInput, services: PlanServices) {
-  const wanted = options.base ?? project.config.base;
-  if (wanted === undefined || wanted === "debian") return undefined;
-  const { openBase } = await import("./base-image.ts");
-  const source = options.base === undefined ? `${project.configFile ?? "config"} base` : "--base";
-  const folder = options.base === undefined ? project.root : process.cwd();
-  return openBase({ wanted, source, folder, platform }, services);
-}
-
-async function planOver(base: ChosenBase, archive: DebianArchive, choice: InterpreterChoice) {
-  const { overBase } = await import("./over-base.ts");
-  return overBase(base, { archive, choice });
-}
-
-async function debianParts(archive: DebianArchive, choice: InterpreterChoice) {
-  const { debianPythonPackages } = await import("../debian/python.ts");
-  const parts = debianPythonPackages(archive, choice.minor);
-  if (!parts) throw new Error(`${archive.codename} offered Python ${choice.minor} and has no packages of it`);
-  return parts;
 }
 
 function flowerLeftOut({ name, command }: ImageIntent): SheafEvent {

@@ -1,5 +1,5 @@
 import type { PlanOptions } from "./options.ts";
-import { planTargets } from "./plan-images.ts";
+import { planTargets } from "./plan-targets.ts";
 import { lockProject } from "../resolve/lock.ts";
 import type { PlanServices } from "./services.ts";
 

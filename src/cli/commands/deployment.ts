@@ -1,7 +1,7 @@
 import { SheafError } from "../../errors.ts";
 import type { Deployment, ServiceKind } from "../../plan/deployment.ts";
 import { describeDeployment } from "../../plan/describe-deployment.ts";
-import { sketchImages } from "../../plan/plan-images.ts";
+import { sketchImages } from "../../plan/sketch-images.ts";
 import type { Project } from "../../project/project.ts";
 import { type CommandInput, listOption, type OptionDefinition } from "../command.ts";
 import type { Context } from "../context.ts";
