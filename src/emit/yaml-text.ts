@@ -106,7 +106,12 @@ function plainNode(value: YamlValue): Scalar | YAMLMap | YAMLSeq {
     }
     return list;
   }
-  if (value === null || typeof value !== "object") return new Scalar(value);
+  if (value === null || typeof value !== "object") {
+    const scalar = new Scalar(value);
+    // YAML 1.1 gives a lone equals sign a meaning that most readers then refuse.
+    if (value === "=") scalar.type = Scalar.QUOTE_DOUBLE;
+    return scalar;
+  }
   const map = new YAMLMap();
   for (const [name, item] of Object.entries(value)) {
     if (item === undefined) continue;

@@ -46,7 +46,7 @@ export function settingsFields(sources: ReadonlyMap<string, string>): Environmen
     }
   }
   return [...found.values()]
-    .filter(({ name }) => !platforms.test(name))
+    .filter(({ name }) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !platforms.test(name))
     .map(({ rank: _rank, ...setting }) => setting)
     .toSorted((a, b) => byCodeUnit(a.name, b.name));
 }

@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { settingsFields } from "../../src/project/settings-fields.ts";
@@ -90,6 +91,35 @@ home = os.environ["HOME"]
 
   it("believes the type SecretStr", () => {
     expect(read("class S(BaseSettings):\n    thing: SecretStr\n")[0]).toMatchObject({ name: "THING", secret: true });
+  });
+
+  it("leaves out what no shell could set, and what the platform sets", () => {
+    expect(read('class S(BaseSettings):\n    a: str = Field(alias="my-key")\n    home: str\n    port: int\n')).toEqual(
+      [],
+    );
+  });
+
+  it("never fails, whatever the text", () => {
+    const pieces = fc.constantFrom(
+      ...[
+        "class S(BaseSettings):\n",
+        "    a: str = ",
+        "Field(",
+        "alias=",
+        '"x"',
+        "os.environ[",
+        "getenv(",
+        ")",
+        "]",
+        "=",
+      ],
+      ...["...", "f'{", "'''", "(", "    env_prefix = ", "#", "\\\n", "\n", "\t", "lambda: ", ",", "\0", "ä"],
+    );
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 40 }), (text) => {
+        for (const field of read(text.join(""))) expect(field.name).toMatch(/^[A-Za-z_]\w*$/);
+      }),
+    );
   });
 
   it("survives what Python would refuse", () => {

@@ -101,7 +101,7 @@ function manifestsOf(server: Server): YamlValue[] {
             apiVersion: "v1",
             kind: "Service",
             metadata: { name: label, labels },
-            spec: { selector: selectorOf(name), ports: [{ name: label.slice(0, 15), port, targetPort: port }] },
+            spec: { selector: selectorOf(name), ports: [{ name: server.kind ?? "tcp", port, targetPort: port }] },
           },
         ]),
   ];

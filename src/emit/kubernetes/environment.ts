@@ -6,7 +6,8 @@ import { secretName } from "./names.ts";
 /** What the ConfigMap has: settings that are no secret, and have a value. */
 export function plainSettings(variables: readonly Wiring[]): [name: string, value: string][] {
   return variables.flatMap(({ name, value }): [string, string][] => {
-    if (value.kind === "default" && !value.text.includes("\n")) return [[name, value.text]];
+    // kustomize takes quotes off the ends of a literal; what the code takes anyway need not be told.
+    if (value.kind === "default") return /\n|^["']|["']$/.test(value.text) ? [] : [[name, value.text]];
     if (value.kind !== "wired" || secretsIn(value.parts).length > 0) return [];
     return [[name, value.parts.join("")]];
   });
