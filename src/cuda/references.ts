@@ -54,14 +54,12 @@ export async function readReferences(source: RandomAccess, code: DeviceCode): Pr
     wrappers: [],
   };
   if (relocations.unknown !== undefined) return { ...references, unknown: relocations.unknown };
+  // Code that is linked to a fixed address has it in its instructions, where no relocation tells of it.
+  if (headers.type !== elfTypes.dyn) return { ...references, unknown: "it is linked to a fixed address" };
   if (headers.sections.some(isLinkTimeRelocation)) return { ...references, unknown: "it keeps link-time relocations" };
   const bySlot = new Map(relocations.pointers.map((pointer) => [pointer.slot, pointer]));
   for (const section of wrapperSections) {
-    const problem = await readWrappers(source, section, {
-      references,
-      bySlot,
-      isFixed: headers.type === elfTypes.exec,
-    });
+    const problem = await readWrappers(source, section, { references, bySlot });
     if (problem) return { ...references, unknown: problem };
   }
   const wrapperSlots = new Set(references.wrappers.map(({ address }) => address + 8));
@@ -84,9 +82,8 @@ function isLinkTimeRelocation({ type, flags, size }: Section): boolean {
 async function readWrappers(
   source: RandomAccess,
   section: Section,
-  found: { references: References; bySlot: Map<number, Pointer>; isFixed: boolean },
+  { references, bySlot }: { references: References; bySlot: Map<number, Pointer> },
 ): Promise<string | undefined> {
-  const { references, bySlot, isFixed } = found;
   if (section.type === sectionTypes.nobits || section.size % wrapperSize !== 0) {
     return `${wrapperSectionName} has ${section.size} bytes`;
   }
@@ -98,12 +95,6 @@ async function readWrappers(
     const address = section.address + at;
     if (magic !== wrapperMagic || (version !== 1 && version !== 2)) {
       return `the wrapper at ${at} begins with 0x${magic.toString(16)}, version ${version}`;
-    }
-    // A program that is loaded where it was linked to needs no relocation.
-    if (isFixed && !bySlot.has(address + 8)) {
-      const pointer = { slot: address + 8, target: number64(view, at + 8), fields: [section.offset + at + 8] };
-      references.pointers.push(pointer);
-      bySlot.set(pointer.slot, pointer);
     }
     const pointer = bySlot.get(address + 8);
     if (!pointer) return `the wrapper at ${at} points to no fat binary that is known`;

@@ -2,6 +2,8 @@
 export interface LibrarySpec {
   /** e_machine: 62 (x86-64) unless given, or 183 (aarch64). */
   machine?: number;
+  /** e_type: 3 (a shared object) unless given. */
+  type?: number;
   /** p_align of loaded segments, and sh_addralign of the device code. */
   align?: number;
   fatAlign?: number;
@@ -231,7 +233,7 @@ function write(plan: {
   notLoaded({ name: ".shstrtab", type: 3, bytes: Buffer.from(`${names.join("\0")}\0`) });
   const sectionsAt = Math.ceil(offset / 8) * 8;
   const bytes = Buffer.alloc(sectionsAt + 64 * (placed.length + 1));
-  elfHeader({ machine, programCount, sectionsAt, sectionCount: placed.length + 1 }).copy(bytes);
+  elfHeader({ type: spec.type ?? 3, machine, programCount, sectionsAt, sectionCount: placed.length + 1 }).copy(bytes);
   Buffer.concat(headers).copy(bytes, 64);
   let nameAt = 1;
   placed.forEach((each, index) => {
@@ -354,6 +356,7 @@ function sectionHeader(name: number, piece: Piece & { offset: number; address: n
 }
 
 function elfHeader(counts: {
+  type: number;
   machine: number;
   programCount: number;
   sectionsAt: number;
@@ -361,7 +364,7 @@ function elfHeader(counts: {
 }): Buffer {
   const bytes = Buffer.alloc(64);
   bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  bytes.writeUInt16LE(3, 16);
+  bytes.writeUInt16LE(counts.type, 16);
   bytes.writeUInt16LE(counts.machine, 18);
   bytes.writeUInt32LE(1, 20);
   bytes.writeBigUInt64LE(64n, 32);

@@ -174,6 +174,7 @@ describe("what trimLibrary leaves alone", () => {
     ["nothing registers", { fatBinaries: [one], unregistered: [0] }, /nothing that is known refers to a fat binary/],
     ["another kind of wrapper registers", { fatBinaries: [one], wrapperMagic: 1 }, /the wrapper at 0 begins with 0x1/],
     ["bytes follow", { fatBinaries: [one, Buffer.alloc(24, 1)], unregistered: [1] }, /no fat binary begins at/],
+    ["a program has that is linked to an address", { fatBinaries: [one], type: 2 }, /linked to a fixed address/],
     ["another machine has", { fatBinaries: [one], machine: 8 }, /machine 8/],
   ];
   it.each(wholes)("device code that %s", async (_, spec, reason) => {
