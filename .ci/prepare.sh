@@ -4,8 +4,8 @@
 install_debian_packages() {
   local missing=() package
   for package in \
-    binutils buildah ca-certificates crun curl debootstrap docker.io hyperfine iptables netavark podman postgresql \
-    python3-pip python3-venv redis-server skopeo tmux umoci util-linux uidmap xz-utils zstd; do
+    binutils buildah ca-certificates crun curl debootstrap docker-registry docker.io hyperfine iptables netavark openssl \
+    podman postgresql python3-pip python3-venv redis-server skopeo tmux umoci util-linux uidmap xz-utils zstd; do
     if ! dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then
       missing+=("$package")
     fi
