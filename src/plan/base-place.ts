@@ -58,6 +58,11 @@ function stateOf(file: string): unknown {
 }
 
 async function inEngine(kind: Engine["kind"], name: string, source: string): Promise<BasePlace> {
+  // A configuration may be anybody's: what is no name must not reach an engine's command line or API.
+  if (!parseRegistryReference(name) && !/^sha256:[0-9a-f]{64}$/.test(name))
+    throw new SheafError("SHEAF_BASE", `${JSON.stringify(name)} is not the name of an image (${source})`, {
+      hint: `${kind} images lists what it has`,
+    });
   const { findEngines } = await import("../engine/find.ts");
   const engine = (await findEngines()).find((each) => each.kind === kind);
   const id = await engine?.imageId(name);

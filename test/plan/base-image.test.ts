@@ -73,6 +73,8 @@ describe("--base", () => {
   it.each([
     ["./missing.tar", /check the path/],
     ["Not A Name", /check the path/],
+    ["docker-daemon:../containers/json?all=1", /docker images lists/],
+    ["containers-storage:--log-level=debug", /podman images lists/],
     ["text", /docker save/],
   ])("tells what to do with %s", async (wanted, hint) => {
     const folder = temporary();
