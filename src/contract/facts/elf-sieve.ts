@@ -50,13 +50,18 @@ export class ElfSieve {
   }
 
   finish(): SievedElf {
-    try {
-      const elf = elfFacts(this.#bytes);
-      return elf ? { elf } : {};
-    } catch (error) {
-      if (error instanceof SheafError) return { brokenElf: error.message };
-      throw error;
-    }
+    return factsOfElf(this.#bytes);
+  }
+}
+
+/** What the loader reads of it, or why it can't. */
+export function factsOfElf(bytes: Uint8Array): SievedElf {
+  try {
+    const elf = elfFacts(bytes);
+    return elf ? { elf } : {};
+  } catch (error) {
+    if (error instanceof SheafError) return { brokenElf: error.message };
+    throw error;
   }
 }
 

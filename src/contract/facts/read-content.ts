@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 
 import type { StreamedTarEntry } from "../../archive/tar-read.ts";
 import { isElf } from "../../elf/read.ts";
 import { secretByName } from "../../project/secrets.ts";
-import { headSize, type Interest, isScanned, keepOf, minorOf } from "./content-rules.ts";
-import { ElfSieve } from "./elf-sieve.ts";
+import { headSize, type Interest, isScanned, type Keep, keepOf, minorOf } from "./content-rules.ts";
+import { ElfSieve, factsOfElf } from "./elf-sieve.ts";
 import type { ContentFacts } from "./file-fact.ts";
 import { secretInText } from "./secret-content.ts";
 import { sourceHash } from "./source-hash.ts";
@@ -32,52 +32,79 @@ export class ReadingBudget {
 /** Reads a file's content once, in chunks: its digest, and what its path makes interesting. */
 export async function readContent(path: string, entry: StreamedTarEntry, budget: ReadingBudget): Promise<ContentFacts> {
   const { size, body } = entry;
-  const hash = createHash("sha256");
   if (size === 0) return { sha256: emptyHash };
-  const keep = keepOf(path, size, budget.interest);
-  const scanned = isScanned(path, size);
-  const minor = minorOf(path);
-  const isWhole = keep === "text" || scanned || (minor !== undefined && size < largestHashed);
-  const held = isWhole ? Buffer.allocUnsafe(size) : undefined;
-  let first: Uint8Array | undefined;
+  const wanted = wantedOf(path, size, budget.interest);
+  const hashing = createHash("sha256");
+  let held: Uint8Array | undefined;
+  let first: Uint8Array = new Uint8Array();
   let sieve: ElfSieve | undefined;
   let at = 0;
   for await (const chunk of body) {
-    hash.update(chunk);
-    if (at === 0 && size >= 64 && isElf(chunk)) sieve = new ElfSieve(size);
+    // Most files lie in one piece of the stream, and are looked at where they are.
+    if (chunk.length === size)
+      return factsOf(path, { bytes: chunk, sha256: hash("sha256", chunk, "base64url") }, { wanted, budget });
+    hashing.update(chunk);
+    if (at === 0) {
+      if (size >= smallestElf && isElf(chunk)) sieve = new ElfSieve(size);
+      else if (wanted.whole) held = Buffer.allocUnsafe(size);
+    }
     sieve?.add(chunk);
-    if (held) held.set(chunk, at);
-    else if (at < headSize) first = joined(first, chunk.subarray(0, headSize - at));
+    held?.set(chunk, at);
+    if (!held && first.length < headSize) first = Buffer.concat([first, chunk.subarray(0, headSize - first.length)]);
     at += chunk.length;
   }
-  const facts: ContentFacts = { sha256: hash.digest("base64url").slice(0, 43) };
-  if (sieve) return { ...facts, ...sieve.finish() };
-  if (held) {
-    if (keep === "text" && budget.take(size)) facts.text = held.toString("latin1");
-    if (minor !== undefined) {
-      const hashed = sourceHash(held, minor);
-      if (hashed !== undefined) facts.sourceHash = hashed;
-    }
-  }
-  if (keep === "head") facts.head = Uint8Array.prototype.slice.call(held?.subarray(0, headSize) ?? first ?? []);
-  const secret = secretOf(path, scanned ? held : undefined);
+  const sha256 = hashing.digest("base64url");
+  if (sieve) return { sha256, ...sieve.finish() };
+  return factsOf(path, { bytes: held ?? first, sha256 }, { wanted, budget });
+}
+
+interface Wanted {
+  keep: Keep;
+  scanned: boolean;
+  /** Of the interpreter, for sources whose hash may be asked for. */
+  minor: string | undefined;
+  /** All of the content is needed at once. */
+  whole: boolean;
+}
+
+function wantedOf(path: string, size: number, interest: Interest): Wanted {
+  const keep = keepOf(path, size, interest);
+  const scanned = isScanned(path, size);
+  const minor = size < largestHashed ? minorOf(path) : undefined;
+  return { keep, scanned, minor, whole: keep === "text" || scanned || minor !== undefined };
+}
+
+/** @param bytes the content, or its beginning where nothing wants all of it; a view that is gone after this call */
+function factsOf(
+  path: string,
+  { bytes, sha256 }: { bytes: Uint8Array; sha256: string },
+  { wanted, budget }: { wanted: Wanted; budget: ReadingBudget },
+): ContentFacts {
+  const facts: ContentFacts = { sha256 };
+  if (bytes.length >= smallestElf && isElf(bytes)) return { sha256, ...factsOfElf(bytes) };
+  const { keep, scanned, minor } = wanted;
+  if (keep === "text" && budget.take(bytes.length)) facts.text = textOf(bytes);
+  if (keep === "head") facts.head = Uint8Array.prototype.slice.call(bytes, 0, headSize);
+  if (minor !== undefined) facts.sourceHash = sourceHash(bytes, minor);
+  const secret = secretOf(path, scanned ? bytes : undefined);
   if (secret !== undefined) facts.secret = secret;
   return facts;
 }
 
 /** Sources are far smaller. */
 const largestHashed = 8 * 1024 * 1024;
-const emptyHash = createHash("sha256").digest("base64url");
-
-function joined(first: Uint8Array | undefined, more: Uint8Array): Uint8Array {
-  return first ? Buffer.concat([first, more]) : Buffer.from(more);
-}
+const smallestElf = 64;
+const emptyHash = hash("sha256", "", "base64url");
 
 /** By content first, which says more; by name alone only where no content could tell. */
-function secretOf(path: string, content: Buffer | undefined): string | undefined {
-  const text = content && !content.subarray(0, 512).includes(0) ? content.toString("latin1") : undefined;
+function secretOf(path: string, content: Uint8Array | undefined): string | undefined {
+  const text = content && !content.subarray(0, 512).includes(0) ? textOf(content) : undefined;
   const inText = text === undefined ? undefined : secretInText(path, text);
   if (inText !== undefined) return inText;
   // Certificates are called so as well.
   return text !== undefined && /\.(?:pem|key)$/i.test(path) ? undefined : secretByName(path);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
