@@ -4,7 +4,8 @@ import * as path from "node:path";
 
 import { expect, it } from "vitest";
 
-import { framework, projectOn, serveWheels } from "../e2e/local-index.ts";
+import type { BuiltWheel } from "../wheel/build-wheel.ts";
+import { framework, projectOn, serveWheels, sha256Of } from "../e2e/local-index.ts";
 import { sheaf, temporaryFolder, writeFiles } from "../e2e/sheaf.ts";
 
 const mine =
@@ -84,3 +85,56 @@ it("says what it can't write down", async () => {
   const unused = await other("--cuda-base", "nvidia/cuda:12.1.1-runtime-ubuntu22.04");
   expect([unused.code, unused.stderr]).toEqual([2, expect.stringContaining("no image of this project is for a GPU")]);
 });
+
+it("writes requirements with hashes for a lock that pip doesn't read, and says that they belong to it", async () => {
+  const { folder, run, read } = await projectWith({
+    "requirements.txt": "",
+    "pyproject.toml": poetryProject,
+    "poetry.lock": poetryLock(framework()),
+  });
+  fs.rmSync(path.join(folder, "requirements.txt"));
+  const first = await run();
+  expect([first.code, first.stdout]).toEqual([0, expect.stringContaining("commit requirements.lock too")]);
+  for (const wheel of framework()) {
+    const [name, version] = wheel.filename.split("-");
+    expect(read("requirements.lock")).toContain(`${name}==${version} \\\n    --hash=sha256:${sha256Of(wheel.bytes)}\n`);
+  }
+  expect(read("Dockerfile")).toContain("source=requirements.lock,target=/build/requirements.lock");
+  expect(read("Dockerfile")).not.toMatch(/COPY .*lock/);
+  expect((await run("--check")).code).toBe(0);
+  fs.rmSync(path.join(folder, "requirements.lock"));
+  const gone = await run("--check");
+  expect([gone.code, gone.stdout]).toEqual([1, expect.stringContaining("--- /dev/null")]);
+});
+
+const poetryProject = `[tool.poetry]
+name = "shop"
+version = "1.0.0"
+package-mode = false
+
+[tool.poetry.dependencies]
+python = "^3.12"
+fastapi = "*"
+uvicorn = "*"
+`;
+
+function poetryLock(wheels: readonly BuiltWheel[]): string {
+  const packages = wheels.map((wheel) => {
+    const [name, version] = wheel.filename.split("-");
+    return `[[package]]
+name = "${name}"
+version = "${version}"
+description = ""
+optional = false
+python-versions = "*"
+groups = ["main"]
+files = [{ file = "${wheel.filename}", hash = "sha256:${sha256Of(wheel.bytes)}" }]
+`;
+  });
+  return `${packages.join("\n")}
+[metadata]
+lock-version = "2.1"
+python-versions = "^3.12"
+content-hash = "0000000000000000000000000000000000000000000000000000000000000000"
+`;
+}
