@@ -24,7 +24,7 @@ export function describeDeployment(
     services,
     ...(found?.migration ? { migration: found.migration } : {}),
     variables: wireVariables(settings, { services, apps }),
-    notes: [...(found?.notes ?? []), ...unwiredNotes(services, settings)],
+    notes: [...(found?.notes ?? []), ...unwiredNotes(services, settings), ...fileNotes(settings)],
   };
 }
 
@@ -124,6 +124,20 @@ function findMigration(
       },
     ],
   };
+}
+
+/** Databases that are a file: containers can't write to their file system. */
+function fileNotes(settings: readonly EnvironmentSetting[]): PlanNote[] {
+  return settings.flatMap(({ name, default: text = "", source }): PlanNote[] => {
+    if (!/^sqlite(?:\+\w+)?:\/\/\/./.test(text)) return [];
+    return [
+      {
+        level: "warning",
+        message: `${name} is a file unless it is set (${text}, ${source}), and the root file system is read-only`,
+        hint: `set ${name} to a server's address, or let the file be in a folder that writable names in [tool.sheaf]`,
+      },
+    ];
+  });
 }
 
 function unwiredNotes(services: BackingService[], settings: readonly EnvironmentSetting[]): PlanNote[] {

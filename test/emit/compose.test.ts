@@ -224,6 +224,14 @@ it("says which service nothing leads to, and which migration is left out", async
   expect(worker.notes.map(({ message }) => message)).toEqual([
     "no setting was found that tells the app where redis is, which redis talks to",
   ]);
+  const sqlite = await deploymentOf({
+    files: {
+      "pyproject.toml": '[project]\nname = "small"\n',
+      "main.py": `from fastapi import FastAPI\nimport os\napp = FastAPI()\nDB = os.getenv("DATABASE_URL", "sqlite:///./small.db")\n`,
+    },
+    distributions: ["fastapi", "uvicorn"],
+  });
+  expect(sqlite.notes.map(({ message }) => message)).toEqual([expect.stringContaining("DATABASE_URL is a file")]);
   const ignored = await deploymentOf({
     files: { ...(cases["everything-by-url"] as DeploymentCase).files, ".dockerignore": "alembic.ini\n" },
     distributions: ["fastapi", "uvicorn", "celery", "alembic", "flower"],

@@ -82,6 +82,7 @@ function migrationService({ migration, apps, services }: Deployment): YamlValue 
         : undefined,
     restart: quoted("no"),
     healthcheck: { disable: true },
+    deploy: { resources: { limits: { cpus: quoted("1.0"), memory: "512M" } } },
   };
 }
 
