@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { didYouMean } from "../did-you-mean.ts";
 import { SheafError } from "../errors.ts";
 import type { Emit } from "../events.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { Image } from "../oci/image.ts";
 import type { Platform } from "../platform.ts";
 import { platformName } from "../platform.ts";
@@ -115,21 +116,20 @@ async function inStore({ name, options, tried, names }: Search): Promise<OpenedR
   }
 }
 
-async function inEngine(search: Search, kind?: "docker" | "podman"): Promise<OpenedReference | undefined> {
+async function inEngine(search: Search, only?: Engine["kind"]): Promise<OpenedReference | undefined> {
   const { name, options, tried, names } = search;
   const isId = /^sha256:[0-9a-f]+$/.test(name);
   if (isPath(name) || (!isId && !parseRegistryReference(name))) return undefined;
-  const { findEngines } = await import("../engine/find.ts");
-  const engines = (await findEngines(options.environment)).filter((each) => kind === undefined || each.kind === kind);
-  if (engines.length === 0)
-    tried.push([kind ?? "engines", kind ? "does not answer" : "neither Docker nor Podman answers"]);
-  for (const engine of engines) {
-    if ((await engine.imageId(name)) !== undefined) {
+  const { findEngine } = await import("../engine/find.ts");
+  const kinds = only ? [only] : (["docker", "podman"] as const);
+  for (const kind of kinds) {
+    const engine = await findEngine(kind, options.environment);
+    if (engine && (await engine.imageId(name)) !== undefined) {
       const { openFromEngine } = await import("../engine/open-image.ts");
-      return { title: name, from: engine.kind, ...(await openFromEngine(engine, name, options)) };
+      return { title: name, from: kind, ...(await openFromEngine(engine, name, options)) };
     }
-    tried.push([engine.kind, "has no such image"]);
-    names.push(...(await engine.tags()));
+    tried.push([kind, engine ? "has no such image" : "does not answer"]);
+    names.push(...((await engine?.tags()) ?? []));
   }
   return undefined;
 }

@@ -8,8 +8,16 @@ import { connectPodman } from "./podman/podman.ts";
  * sockets); Podman through its command.
  */
 export async function findEngines(environment: NodeJS.ProcessEnv = process.env): Promise<Engine[]> {
-  const [docker, podman] = await Promise.all([findDocker(environment), connectPodman(environment)]);
-  return [docker, podman].filter((engine) => engine !== undefined);
+  const found = await Promise.all([findEngine("docker", environment), findEngine("podman", environment)]);
+  return found.filter((engine) => engine !== undefined);
+}
+
+/** One engine, undefined when it does not answer. */
+export function findEngine(
+  kind: Engine["kind"],
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<Engine | undefined> {
+  return kind === "docker" ? findDocker(environment) : connectPodman(environment);
 }
 
 async function findDocker(environment: NodeJS.ProcessEnv): Promise<Engine | undefined> {

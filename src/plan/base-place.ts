@@ -63,8 +63,8 @@ async function inEngine(kind: Engine["kind"], name: string, source: string): Pro
     throw new SheafError("SHEAF_BASE", `${JSON.stringify(name)} is not the name of an image (${source})`, {
       hint: `${kind} images lists what it has`,
     });
-  const { findEngines } = await import("../engine/find.ts");
-  const engine = (await findEngines()).find((each) => each.kind === kind);
+  const { findEngine } = await import("../engine/find.ts");
+  const engine = await findEngine(kind);
   const id = await engine?.imageId(name);
   if (engine && id !== undefined) return { kind: "engine", engine, name, id };
   const title = kind === "docker" ? "Docker" : "Podman";

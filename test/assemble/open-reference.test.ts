@@ -130,7 +130,8 @@ describe("openImageReference", () => {
       code: "SHEAF_NO_IMAGE",
       details: [
         ["store", "has no such image"],
-        ["engines", "neither Docker nor Podman answers"],
+        ["docker", "does not answer"],
+        ["podman", "does not answer"],
         ["docker.io", "is not asked, because of --offline"],
       ],
       hints: ["did you mean demeter-api:latest?", expect.anything()],
