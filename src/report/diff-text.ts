@@ -121,11 +121,12 @@ function mark(added: boolean, removed: boolean, style: Style): string {
   return removed ? style.red("-") : style.yellow("~");
 }
 
-function table(rows: string[][], { style, width }: Pick<DiffTextOptions, "style" | "width">, all = false): string[] {
-  const shown = all ? rows : rows.slice(0, mostRows);
+/** @param right columns that hold figures */
+function table(rows: string[][], { style, width }: DiffTextOptions, right: readonly number[] = []): string[] {
+  const shown = rows.slice(0, mostRows);
   const more = rows.length - shown.length;
   return [
-    ...alignColumns(shown).map((line) => `  ${cut(line, width - 2)}`),
+    ...alignColumns(shown, right).map((line) => `  ${cut(line, width - 2)}`),
     ...(more > 0 ? [`  ${style.dim(`and ${more} more: --json has them all`)}`] : []),
   ];
 }
@@ -154,7 +155,8 @@ function configText(changes: readonly ConfigChange[], options: DiffTextOptions):
       ["", "", `b ${printable(b)}`],
     ];
   });
-  return [...titleOf("config", counts, options), ...table(rows, options, true)];
+  const lines = alignColumns(rows).map((line) => `  ${cut(line, options.width - 2)}`);
+  return [...titleOf("config", counts, options), ...lines];
 }
 
 function fileCounts({ same, changes }: FileDiff): Counts {
@@ -179,15 +181,14 @@ function fileGroups(diff: FileDiff, options: DiffTextOptions): string[] {
     const only = (how: FileChange["how"]) => changes.every((change) => change.how === how);
     return [
       mark(only("added"), only("removed"), style),
-      printable(name),
+      shorten(printable(name), 40),
+      bytes === 0 ? "" : signed(bytes, formatBytes),
       describe(changes),
-      signed(bytes, formatBytes).replace("same", ""),
     ];
   });
-  const times =
-    diff.otherTimes > 0 ? [`  ${style.dim(`${plural(diff.otherTimes, "file")} differ in time alone`)}`] : [];
+  const times = diff.otherTimes > 0 ? [`  ${style.dim(`in time alone: ${plural(diff.otherTimes, "file")}`)}`] : [];
   const more = sorted.length > 0 ? [`  ${style.dim("--files lists them")}`] : [];
-  return [...titleOf("files", fileCounts(diff), options), ...table(rows, options), ...times, ...more];
+  return [...titleOf("files", fileCounts(diff), options), ...table(rows, options, [2]), ...times, ...more];
 }
 
 /** `210 files`, or what of them differs: `3 in content, 1 in mode`. */

@@ -52,7 +52,7 @@ describe("sheaf diff", () => {
     expect(text).toMatch(/^ {2}~ {2}one {2}1\.0 → 1\.1$/m);
     expect(text).toMatch(/^ {2}\+ {2}user {6}10001$/m);
     expect(text).toMatch(/^layers {2}1 shared, .* · 1 only in b · 1 only in a$/m);
-    expect(text).toMatch(/app\/ of no package +1 only in b, 1 only in a/);
+    expect(text).toMatch(/app\/ of no package +\+5\.0 kB  1 only in b, 1 only in a/);
   });
 
   it("lists files with --files, and only what was asked for with --only", async () => {
