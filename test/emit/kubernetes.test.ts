@@ -234,7 +234,7 @@ describe("manifests", () => {
     expect(find(resources, "ScaledObject", "worker").spec.triggers).toEqual(
       ["mail", "celery"].map((listName) => ({
         type: "redis",
-        metadata: { address: "redis:6379", listName, listLength: "5", databaseIndex: "2" },
+        metadata: { address: "redis.big-shop.svc:6379", listName, listLength: "5", databaseIndex: "2" },
       })),
     );
     expect(find(resources, "Deployment", "worker").spec.replicas).toBeUndefined();
@@ -242,6 +242,16 @@ describe("manifests", () => {
     const without = resourcesIn(await write(everything, { gpu: true, keda: false }));
     expect(without.map(({ kind }) => kind)).not.toContain("ScaledObject");
     expect(find(without, "Deployment", "worker").spec.replicas).toBe(1);
+  });
+
+  it("let KEDA, which is in a namespace of its own, count the queues, and nobody else of there", async () => {
+    const keda = { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "keda" } } };
+    const from = (resources: Resource[], name: string) =>
+      (find(resources, "NetworkPolicy", name).spec["ingress"] as { from: unknown[] }[])[0]?.from;
+    const resources = resourcesIn(await write(everything));
+    expect(from(resources, "redis")).toContainEqual(keda);
+    expect(from(resources, "postgres")).not.toContainEqual(keda);
+    expect(from(resourcesIn(await write(everything, { gpu: true, keda: false })), "redis")).not.toContainEqual(keda);
   });
 
   it("ask for a GPU where one is wanted, and don't wait for a second one", async () => {

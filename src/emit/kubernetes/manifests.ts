@@ -27,7 +27,7 @@ export function kubernetesManifests(deployment: Deployment, options: ManifestOpt
     ...(migration ? [[migration.name, [migrationJob(deployment)]] satisfies [string, YamlValue[]]] : []),
     ...services.map((service): [string, YamlValue[]] => [service.name, serviceManifests(service, project)]),
     ...sidecars.map((image): [string, YamlValue[]] => [image.name, sidecarManifests(image, project)]),
-    ["network-policy", networkPolicies(deployment)],
+    ["network-policy", networkPolicies(deployment, options)],
   ];
   refuseTwins(parts.map(([name]) => name));
   const files = parts.map(

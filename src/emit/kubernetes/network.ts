@@ -3,7 +3,12 @@ import { commented, inline, type YamlValue } from "../yaml-text.ts";
 import { dnsLabel, labelsOf, selectorOf } from "./names.ts";
 
 /** Who may talk to whom: everything that is not said here is refused, in clusters whose network heeds policies. */
-export function networkPolicies({ project, apps, services, sidecars, migration }: Deployment): YamlValue[] {
+export function networkPolicies(deployment: Deployment, { keda }: { keda: boolean }): YamlValue[] {
+  const { project, apps, services, sidecars, migration } = deployment;
+  const counted =
+    keda && apps.some(({ image }) => image.role === "worker")
+      ? services.find(({ kind }) => kind === "redis")
+      : undefined;
   const served = apps.filter(({ image }) => image.role === "api" && image.config.ports.length > 0);
   const others = apps.filter(({ image }) => image.role !== "api" && image.config.ports.length > 0);
   const clients = [...apps.map(({ image }) => image.name), ...(migration ? [migration.name] : [])];
@@ -45,7 +50,10 @@ export function networkPolicies({ project, apps, services, sidecars, migration }
         policyTypes: inline(["Ingress", "Egress"]),
         ingress: [
           {
-            from: clients.map((client) => ({ podSelector: { matchLabels: selectorOf(client) } })),
+            from: [
+              ...clients.map((client) => ({ podSelector: { matchLabels: selectorOf(client) } })),
+              ...(name === counted?.name ? [commented("KEDA counts what waits in the queues.", kedaPods)] : []),
+            ],
             ports: [{ port }],
           },
         ],
@@ -54,6 +62,9 @@ export function networkPolicies({ project, apps, services, sidecars, migration }
     ),
   ];
 }
+
+/** Where KEDA is installed, by its own instructions. */
+const kedaPods: YamlValue = { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "keda" } } };
 
 const ports = { postgres: 5432, redis: 6379, memcached: 11_211 } as const;
 

@@ -29,13 +29,15 @@ export function probesOf(health: HealthPlan | undefined): { [key: string]: YamlV
 
 function actionOf({ url, test }: HealthPlan): { [key: string]: YamlValue } {
   if (url === undefined) return { exec: { command: inline(test.map((word) => quoted(word))) } };
-  const { protocol, port, pathname, search } = new URL(url);
+  const { protocol, port, pathname, search, host } = new URL(url);
   const number = Number(port) || (protocol === "https:" ? 443 : 80);
   return {
     httpGet: {
       path: `${pathname}${search}`,
       port: number,
       ...(protocol === "https:" ? { scheme: "HTTPS" } : {}),
+      // The kubelet would name the pod's address, which an application that checks names of hosts refuses.
+      httpHeaders: inline([{ name: "Host", value: host }]),
     },
   };
 }

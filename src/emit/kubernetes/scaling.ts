@@ -40,15 +40,18 @@ export function scaledObject({ image, gpu, queues }: DeployedApp, deployment: De
         : 1,
       maxReplicaCount: 4,
       cooldownPeriod: 300,
-      triggers: queues.map((queue) => ({
-        type: "redis",
-        metadata: {
-          address: `${dnsLabel(redis?.name ?? "redis")}:6379`,
-          listName: queue,
-          listLength: quoted("5"),
-          databaseIndex: quoted(brokerIndex(deployment)),
-        },
-      })),
+      triggers: commented(
+        "KEDA asks from its own namespace: the address has this one's name in it.",
+        queues.map((queue) => ({
+          type: "redis",
+          metadata: {
+            address: `${dnsLabel(redis?.name ?? "redis")}.${dnsLabel(deployment.project)}.svc:6379`,
+            listName: queue,
+            listLength: quoted("5"),
+            databaseIndex: quoted(brokerIndex(deployment)),
+          },
+        })),
+      ),
     },
   };
 }
