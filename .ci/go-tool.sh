@@ -14,8 +14,8 @@ go_tool() {
     cd "$module"
     export PATH=$PATH:/usr/local/go/bin GOFLAGS=-buildvcs=false CGO_ENABLED=0
     go mod init tool
-    go get "$package@$version"
-    go build -trimpath -ldflags '-s -w' -o "$tools/bin/$name" "$package"
+    timeout 200 go get "$package@$version"
+    timeout 400 go build -trimpath -ldflags '-s -w' -o "$tools/bin/$name" "$package"
   )
   rm -rf "$module"
 }
