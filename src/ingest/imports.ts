@@ -4,7 +4,7 @@ import type { Store } from "../store/store.ts";
 import type { FoundModule, ModuleOwner } from "./python-modules.ts";
 
 /** Raised when the same source gives other names. */
-const importsVersion = 3;
+const importsVersion = 4;
 
 /**
  * Names that a module may import: absolute dotted names of its imports, and strings that look like module names. What was
@@ -71,15 +71,32 @@ export function importedNames(source: string, { module, isPackage, places }: Imp
   const names = new Set<string>();
   for (const each of facts.imports) {
     // What only a type checker imports is never loaded.
-    if (each.where === "type-checking" || (each.where === "function" && places === "load")) continue;
+    if (each.where === "type-checking" || (places === "load" && (each.where === "function" || each.asProgram)))
+      continue;
     const base = absoluteName(each.module, module, isPackage);
     if (base === undefined) continue;
     if (base !== "") names.add(base);
     for (const name of each.names) if (name !== "*") names.add(base === "" ? name : `${base}.${name}`);
   }
-  for (const { value } of facts.strings) names.add(value.split(":")[0] ?? value);
-  return [...names];
+  const named = facts.strings.map(({ value }) => value);
+  for (const name of places === "load" ? namesOnLoad(named, module) : named) names.add(name.split(":")[0] ?? name);
+  return [...names].filter((name) => places === "all" || !pureTwin.test(name));
 }
+
+/** `_pydecimal`, `_pydatetime`: what the standard library has in Python beside the module in C that it takes first. */
+const pureTwin = /^_py[a-z]+(?:\.|$)/;
+
+/** Which strings name modules that are imported with the module that they stand in. */
+function namesOnLoad(strings: string[], module: string): string[] {
+  const [top = module] = module.split(".");
+  // A table of what had another name in Python 2.
+  if (/(?:^|\.)(?:six|_compat_pickle)$/.test(module)) return [];
+  // `module:attribute` stands in tables of which one entry is used, when it is used at all: transports, result backends,
+  // pools. Those of a server are used as it starts.
+  return servers.has(top) ? strings : strings.filter((value) => !value.includes(":"));
+}
+
+const servers: ReadonlySet<string> = new Set(["granian", "gunicorn", "hypercorn", "uvicorn"]);
 
 /** Resolves leading dots as importlib does; undefined when they lead out of the top-level package. */
 function absoluteName(written: string, module: string, isPackage: boolean): string | undefined {

@@ -26,6 +26,8 @@ interface Block {
   scope: string;
   function?: FunctionFact;
   group?: TryGroup;
+  /** `if __name__ == "__main__":` */
+  asProgram?: boolean;
 }
 
 /** A try statement. Imports in it are forgiven when a handler catches ImportError and doesn't raise it anew. */
@@ -120,7 +122,7 @@ class Scanner {
       case "class":
         return this.#openClass(header.at);
       case "if":
-        return { indent, kind: this.#condition(header), scope };
+        return { indent, kind: this.#condition(header), scope, asProgram: this.#asksForMain(header) };
       case "elif":
         return { indent, kind: "conditional", scope };
       case "else":
@@ -190,6 +192,11 @@ class Scanner {
     // `if not TYPE_CHECKING:` always runs.
     if (name === "not" && line.text(end - 2) === "TYPE_CHECKING") return "plain";
     return whole && name === "True" ? "plain" : "conditional";
+  }
+
+  #asksForMain({ at, end }: { at: number; end: number }): boolean {
+    const line = this.#line;
+    return end - at === 5 && line.text(at + 1) === "__name__" && /^["']__main__["']$/.test(line.text(at + 3));
   }
 
   #openHandler({ at, end }: { at: number; end: number }): Block {
@@ -305,7 +312,8 @@ class Scanner {
       else if (where !== "function" && block.kind === "handler") where = "try";
       if (block.kind === "try" && block.group) groups.push(block.group);
     }
-    const placed: ImportFact = { ...fact, where };
+    const asProgram = this.#blocks.some((block) => block.asProgram);
+    const placed: ImportFact = { ...fact, where, ...(asProgram ? { asProgram } : {}) };
     this.#facts.imports.push(placed);
     if (groups.length > 0 && (where === "top" || where === "conditional")) this.#guarded.push({ fact: placed, groups });
   }

@@ -10,6 +10,8 @@ export interface ImportFact {
   names: string[];
   line: number;
   where: ImportPlace;
+  /** Runs when the module is the program that is started, and not when it is imported. */
+  asProgram?: true;
   /** Comes from `importlib.import_module("…")` or `__import__("…")`. */
   dynamic?: true;
 }
