@@ -11,7 +11,7 @@ import { createFetcher } from "../../src/fetch/create-fetcher.ts";
 import { findUv } from "../../src/resolve/find-uv.ts";
 import { openStore } from "../../src/store/store.ts";
 import { buildWheel } from "../wheel/build-wheel.ts";
-import { pythonOf } from "../lab/lab.ts";
+import { output, pythonOf, tool } from "../lab/lab.ts";
 import { build, buildKit } from "../e2e/buildkit.ts";
 import { base, EngineRoom, inspectImage } from "../e2e/dockerfile-example.ts";
 import { type LocalIndex, requirementsOf, type ServedWheel, serveWheels } from "../e2e/local-index.ts";
@@ -21,6 +21,7 @@ import { type Kind, kinds } from "./dockerfile-kinds.ts";
 const client = await buildKit(base);
 const cudaBase = "nvidia/cuda:12.1.1-runtime-ubuntu22.04";
 const withCuda = await buildKit(base, cudaBase);
+const buildx = tool("docker-buildx");
 const golden = path.join(import.meta.dirname, "golden");
 
 describe.skipIf(!client)(
@@ -41,6 +42,11 @@ describe.skipIf(!client)(
       }
       const again = await sheaf(["dockerfile", folder, "--check"], { env: open.env });
       expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("as planned")]);
+
+      if (buildx) {
+        const words = ["build", "--check", "--progress=plain", folder];
+        expect(await output("sh", ["-c", '"$0" "$@" 2>&1', buildx, ...words])).toContain("no warnings found");
+      }
 
       const index = credentials ? await serveWheels(wheels, { credentials }) : open;
       const tag = room.tag(kind.name);

@@ -8,7 +8,6 @@ import { authorship } from "../../src/emit/generated-file.ts";
 import { output, requireOrSkip, tool } from "../lab/lab.ts";
 import { kinds } from "./dockerfile-kinds.ts";
 
-/** SHEAF_UPDATE_GOLDEN=1 writes them anew. */
 const golden = path.join(import.meta.dirname, "golden");
 const hadolint = tool("hadolint");
 
@@ -16,8 +15,8 @@ describe.each(kinds)("the Dockerfile of a repository of kind $name", ({ name, pl
   const folder = path.join(golden, name);
   const files = emitDockerfiles(plans);
 
-  it("is as it was reviewed", () => {
-    if (process.env["SHEAF_UPDATE_GOLDEN"] === "1") {
+  it("is as it was (UPDATE_GOLDEN=1 writes it)", () => {
+    if (process.env["UPDATE_GOLDEN"]) {
       fs.rmSync(folder, { recursive: true, force: true });
       fs.mkdirSync(folder, { recursive: true });
       for (const file of files) fs.writeFileSync(path.join(folder, goldenName(file.path)), file.text);

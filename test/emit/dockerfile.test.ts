@@ -98,6 +98,18 @@ describe("a Dockerfile of one image", () => {
     expect(text).toContain("# libgl1: libGL.so.1, needed by cv2/cv2.abi3.so.");
   });
 
+  it("starts from the suite that the libraries are named after, as far as there is an image of it", () => {
+    const packages: PlanSpec["packages"] = [["libicu72", "libicuuc.so.72, needed by icu/_icu.so"]];
+    const debian = planOf(api).base as Extract<ImagePlan["base"], { kind: "debian" }>;
+    const from = (spec: PlanSpec) =>
+      new Set(stages(dockerfile({ ...api, ...spec })).map((stage) => stage.split(" ")[0]));
+    expect(from({ ...api, packages })).toEqual(new Set(["python:${PYTHON_VERSION}-slim-bookworm"]));
+    expect(from({ ...api, packages: [["ffmpeg", "config"]] })).toEqual(new Set(["python:${PYTHON_VERSION}-slim"]));
+    expect(from({ ...api, packages, base: { ...debian, codename: "forky" } })).toEqual(
+      new Set(["python:${PYTHON_VERSION}-slim"]),
+    );
+  });
+
   it("builds sources in the builder, and refuses them where there should be none", () => {
     const text = dockerfile({ ...api, built: ["pycocotools"] });
     const [builder = "", rest = ""] = text.split("AS project");

@@ -1,14 +1,26 @@
 import { byCodeUnit } from "../../order.ts";
 import type { ImagePlan } from "../../plan/image-plan.ts";
 import { type Builder, buildersOf, builderStages } from "./builder.ts";
-import type { WantedPackage } from "./debian-packages.ts";
+import { type WantedPackage, wantedPackages } from "./debian-packages.ts";
 import { imageStage, type PythonHome, type Shared, sharedBy, systemStage } from "./image-stage.ts";
 import { projectComment, type ProjectStage, projectStages } from "./project-stage.ts";
 import { cudaOf, type ImageRecipe } from "./recipe.ts";
 import { variablesOf } from "./variables.ts";
 import { assignments, comment, literal } from "./words.ts";
 
-const official: PythonHome = { from: "python:${PYTHON_VERSION}-slim", stdlib: "/usr/local/lib/python3*" };
+/**
+ * The official image: of the suite that the libraries are named after, where there are some; a later suite has them under
+ * other names.
+ */
+function officialHome(recipes: readonly ImageRecipe[]): PythonHome {
+  const libraries = recipes.flatMap(({ plan }) => wantedPackages(plan)).filter(({ reason }) => reason.includes(".so"));
+  const codename = recipes.map(({ plan }) => (plan.base.kind === "debian" ? plan.base.codename : "")).find(Boolean);
+  const suite = libraries.length > 0 && codename !== undefined && officialSuites.has(codename) ? `-${codename}` : "";
+  return { from: `python:\${PYTHON_VERSION}-slim${suite}`, stdlib: "/usr/local/lib/python3*" };
+}
+
+/** Suites that the official Python images are made on. */
+const officialSuites: ReadonlySet<string> = new Set(["bookworm", "trixie"]);
 
 /**
  * All images of a project in one file, a stage each: the API, else the first, is what a build without a target makes, and
@@ -20,6 +32,7 @@ export function dockerfileOf(recipes: readonly ImageRecipe[]): string {
   const main = recipes.find(({ plan }) => plan.role === "api") ?? first;
   const others = recipes.filter((recipe) => recipe !== main);
   const gpu = recipes.find((recipe) => recipe.gpu);
+  const official = officialHome(recipes);
   const { builders, builderOf } = buildersOf(recipes);
   const projects = projectStages(recipes);
   const shared = others.length === 0 ? alone(main, official.from) : sharedBy(recipes, official.from);
@@ -39,13 +52,14 @@ export function dockerfileOf(recipes: readonly ImageRecipe[]): string {
     ...(others.length === 0
       ? stage(main)
       : [...others, main].flatMap((recipe) => ["", `FROM runtime AS ${recipe.stage}`, ...stage(recipe)])),
-    ...(gpu ? ["", ...gpuSelection(main, gpu)] : []),
+    ...(gpu ? ["", ...gpuSelection(main, gpu, official.from)] : []),
   ]);
 }
 
 /** The image for a GPU alone, in a file of its own. */
 export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string {
   const { plan } = recipe;
+  const official = officialHome([recipe]);
   const { builders } = buildersOf([recipe]);
   const projects = projectStages([recipe]);
   const folder = "/opt/python";
@@ -139,12 +153,12 @@ const gpuArguments = [
   "ARG REFUSED=${NEITHER:+gpu-refused}",
 ];
 
-function gpuSelection(main: ImageRecipe, gpu: ImageRecipe): string[] {
+function gpuSelection(main: ImageRecipe, gpu: ImageRecipe, from: string): string[] {
   return [
     `FROM ${gpu.stage} AS ${gpu.stage}-gpu`,
     ...assignments("ENV", variablesOf(gpu.plan).gpu),
     "",
-    `FROM ${official.from} AS gpu-refused`,
+    `FROM ${from} AS gpu-refused`,
     "ARG ENABLE_GPU",
     `RUN echo "ENABLE_GPU is either true or false, not '$ENABLE_GPU'." >&2 && exit 1`,
     "",
