@@ -69,7 +69,9 @@ function groupLines(group: Group, { checks, style, width }: GroupContext): strin
     return [`${start}${style.dim(`  ${all.some(({ notRun }) => notRun) ? "not run" : "does not apply"}`)}`];
   const says = all
     .filter(({ id, verdict }) => verdict === "pass" && highlights.has(id))
-    .map(({ measured, limit, figure }) => (limit !== undefined && figure ? `${measured} of ${limit}` : measured));
+    .map(({ measured, limit, figure }) =>
+      limit !== undefined && figure && figure.measured > 0 ? `${measured} of ${limit}` : measured,
+    );
   const room = width - visibleLength(start) - 3;
   return [says.length === 0 || room < 16 ? start : `${start}   ${shorten(printable(says.join(" · ")), room)}`];
 }

@@ -80,10 +80,13 @@ async function verifyFromInput(input: CommandInput, context: Context): Promise<V
   const opened = await openImage(input, context);
   const { image, name } = opened;
   const contract = await contractOf(opened, input, context);
+  const layerOf = (index: number) => ({ id: `${name} ${index}`, group: "layers" });
+  for (const index of image.layers.keys())
+    context.emit({ type: "work-start", ...layerOf(index), label: `layer ${index + 1}` });
   const facts = await readImageFacts(image, {
     interest: interestOf(contract, image.config.config ?? {}),
     signal: context.signal,
-    onLayer: (index) => context.emit({ type: "work-end", id: `${name} ${index}`, group: "layers", reused: false }),
+    onLayer: (index) => context.emit({ type: "work-end", ...layerOf(index), reused: false }),
   });
   return verifyImage({
     name,

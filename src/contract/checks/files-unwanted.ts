@@ -18,7 +18,7 @@ export const filesSecret: StaticCheck = {
     const isAllowed = allowedFiles(contract);
     const found = facts.secrets.filter(({ path }) => !owners.get(path)?.genuine && !isAllowed(path));
     const [first] = found;
-    if (!first) return pass("none by name or content");
+    if (!first) return pass("no secrets");
     return fail(
       `/${first.path} ${first.reason.startsWith("holds") ? first.reason : `looks like a secret: ${first.reason}`}`,
       {

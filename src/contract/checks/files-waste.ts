@@ -1,11 +1,18 @@
-import { formatBytes } from "../../units.ts";
+import { formatBytes, plural } from "../../units.ts";
 import type { StaticCheck } from "../check.ts";
 import type { FileFact, LostFile } from "../facts/file-fact.ts";
 import { ownerName, ownersOf } from "../facts/owners.ts";
 import { fail, type Finding, pass } from "../finding.ts";
 import { firstOf, sum } from "../lists.ts";
 
-function lostFinding(lost: readonly LostFile[], limit: number, hint: string): Finding {
+interface Lost {
+  how: LostFile["how"];
+  limit: number;
+  hint: string;
+}
+
+function lostFinding(all: readonly LostFile[], { how, limit, hint }: Lost): Finding {
+  const lost = all.filter((file) => file.how === how);
   const bytes = sum(lost, ({ size }) => size);
   const largest = lost.toSorted((a, b) => b.size - a.size);
   const figures = {
@@ -19,8 +26,9 @@ function lostFinding(lost: readonly LostFile[], limit: number, hint: string): Fi
       8,
     ),
   };
-  if (bytes <= limit) return pass(`${formatBytes(bytes)} in ${lost.length} files`, figures);
-  return fail(`${formatBytes(bytes)} in ${lost.length} files`, { ...figures, hint });
+  if (lost.length === 0) return pass(`nothing ${how} later`, figures);
+  if (bytes <= limit) return pass(`${formatBytes(bytes)} ${how} later`, figures);
+  return fail(`${formatBytes(bytes)} in ${plural(lost.length, "file")} ${how} later`, { ...figures, hint });
 }
 
 export const filesDeleted: StaticCheck = {
@@ -30,11 +38,11 @@ export const filesDeleted: StaticCheck = {
   why: "Deleting in a later layer hides a file: it is still pulled, stored and readable.",
   sources: ["image-spec, layer.md#whiteouts"],
   run: ({ facts, contract }) =>
-    lostFinding(
-      facts.lost.filter(({ how }) => how === "deleted"),
-      contract.waste,
-      "delete in the RUN that made it, or make it in another stage",
-    ),
+    lostFinding(facts.lost, {
+      how: "deleted",
+      limit: contract.waste,
+      hint: "delete in the RUN that made it, or make it in another stage",
+    }),
 };
 
 export const filesReplaced: StaticCheck = {
@@ -44,11 +52,11 @@ export const filesReplaced: StaticCheck = {
   why: "Both versions are pulled. `chown -R` and `chmod -R` in a RUN of their own ship every file again; so does upgrading pip over the base's.",
   sources: ["image-spec, layer.md#applying-changesets", "dive: wasted space"],
   run: ({ facts, contract }) =>
-    lostFinding(
-      facts.lost.filter(({ how }) => how === "replaced"),
-      contract.waste,
-      "give owner and mode when copying (COPY --chown --chmod), and don't reinstall what the base has",
-    ),
+    lostFinding(facts.lost, {
+      how: "replaced",
+      limit: contract.waste,
+      hint: "give owner and mode when copying (COPY --chown --chmod), and don't reinstall what the base has",
+    }),
 };
 
 /** Smaller files come twice in every system, and cost little. */
