@@ -1,6 +1,6 @@
 import { isTable, tableAt, type TomlTable } from "../toml.ts";
 import { parseSize } from "./parse-size.ts";
-import type { ConfigProblem } from "./value-problems.ts";
+import type { ConfigProblem } from "./config-problem.ts";
 
 const sizes = ["size", "compressed-size", "layer-size", "waste", "duplicates", "memory"];
 /** What a check of one's own looks at: one of these. */

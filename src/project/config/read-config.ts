@@ -3,7 +3,8 @@ import { remembered, type ParseRecords } from "../parse-records.ts";
 import { isTable, lineOfKey, parseToml, tableAt } from "../toml.ts";
 import { didYouMean } from "../../did-you-mean.ts";
 import type { SheafConfig } from "./schema.ts";
-import { type ConfigProblem, valueProblems } from "./value-problems.ts";
+import type { ConfigProblem } from "./config-problem.ts";
+import { valueProblems } from "./value-problems.ts";
 
 export interface ReadConfig {
   config: SheafConfig;

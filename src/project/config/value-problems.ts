@@ -1,12 +1,7 @@
 import { isTable, tableAt, type TomlTable } from "../toml.ts";
+import type { ConfigProblem } from "./config-problem.ts";
 import { contractProblems } from "./contract-problems.ts";
 import { parseSize } from "./parse-size.ts";
-
-export interface ConfigProblem {
-  /** Keys from `[tool.sheaf]` down: `images`, `api`, `budget`. */
-  path: string[];
-  message: string;
-}
 
 /** Values of the right type that make no sense: sizes, URLs, app paths, versions, platforms. */
 export function valueProblems(config: TomlTable): ConfigProblem[] {
