@@ -79,12 +79,15 @@ function environment(builders: readonly Builder[]): string[] {
   const wanted = builders.find(({ install }) => install.kind !== "uv.lock")?.python;
   const make = `python -m venv --without-pip ${venv}`;
   if (wanted === undefined || !/^[\w.,<>=!~* ]+$/.test(wanted)) return [`RUN ${make}`];
-  return continued([
-    `RUN python -c "import platform, sys; from pip._vendor.packaging.specifiers import SpecifierSet;`,
-    `    version = platform.python_version(); wanted = '${wanted}';`,
-    `    version in SpecifierSet(wanted) or sys.exit(f'PYTHON_VERSION is {version}, and the project wants {wanted}')"`,
-    `    && ${make}`,
-  ]);
+  return [
+    ...comment("Refuses a Python that the project doesn't run on, before anything is installed for it."),
+    ...continued([
+      `RUN python -c "import platform, sys; from pip._vendor.packaging.specifiers import SpecifierSet;`,
+      `    version = platform.python_version(); wanted = '${wanted}';`,
+      `    version in SpecifierSet(wanted) or sys.exit(f'PYTHON_VERSION is {version}, and the project wants {wanted}')"`,
+      `    && ${make}`,
+    ]),
+  ];
 }
 
 function compilers(sources: readonly string[]): string[] {
@@ -159,7 +162,9 @@ function installation({ install, sources }: Builder, explained: boolean): string
 function explanation({ bytecode }: InstallPlan): string[] {
   return comment(
     "Each file is checked against its hash. The lock is mounted: only a change of it runs this again.",
-    ...(bytecode ? ["Modules are compiled once, here: the image's user can't keep what is compiled at a start."] : []),
+    ...(bytecode
+      ? ["Modules are compiled once, here (what can't be stays source): the image's user could keep nothing of it."]
+      : []),
   );
 }
 

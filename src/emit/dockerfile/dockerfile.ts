@@ -97,7 +97,7 @@ export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string 
 
 /** Of a single image all is shared but what reads better at its end. */
 function alone(recipe: ImageRecipe, base: string): Shared {
-  return { ...sharedBy([recipe], base), entrypoint: undefined, user: false };
+  return { ...sharedBy([recipe], base), entrypoint: undefined, stopSignal: undefined, user: false };
 }
 
 /** What the official Python images have and CUDA's don't. */

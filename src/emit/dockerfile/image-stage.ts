@@ -24,6 +24,7 @@ export interface Shared {
   variables: Pair[];
   labels: Pair[];
   entrypoint?: string[];
+  stopSignal?: string;
   workdir?: string;
   /** Whether no image has to be root once more for packages or folders of its own. */
   user: boolean;
@@ -42,6 +43,7 @@ export function sharedBy(recipes: readonly ImageRecipe[], base: string): Shared 
     variables: inAll(all.map(({ variables }) => variables)),
     labels: inAll(all.map(({ labels }) => labels)),
     ...(same(({ entrypoint }) => entrypoint) ? { entrypoint: first.entrypoint } : {}),
+    ...(same(({ stopSignal }) => stopSignal) ? { stopSignal: first.stopSignal } : {}),
     ...(same(({ workdir }) => workdir) ? { workdir: first.workdir } : {}),
     user: all.every((each) => each.packages.length === packages.length && each.outside.length === 0),
   };
@@ -52,6 +54,7 @@ interface Facts {
   variables: Pair[];
   labels: Pair[];
   entrypoint: string[];
+  stopSignal: string;
   workdir: string;
   outside: string[];
 }
@@ -68,6 +71,7 @@ function factsOf({ plan }: ImageRecipe, base: string): Facts {
     variables: variablesOf(plan).common,
     labels,
     entrypoint: config.entrypoint.value,
+    stopSignal: config.stopSignal.value,
     workdir: config.workdir.value,
     outside: writableOutside(plan),
   };
@@ -125,6 +129,7 @@ export function systemStage(
     ...assignments("LABEL", shared.labels),
     ...(shared.workdir === undefined ? [] : [`WORKDIR ${literal(shared.workdir)}`]),
     ...(shared.user ? [`USER ${uid}:${gid}`] : []),
+    ...(shared.stopSignal === undefined ? [] : [`STOPSIGNAL ${shared.stopSignal}`]),
     ...(shared.entrypoint === undefined ? [] : [`ENTRYPOINT ${execForm(shared.entrypoint)}`]),
   ];
 }
@@ -170,7 +175,7 @@ export function imageStage(recipe: ImageRecipe, options: ImageStageOptions): str
     ...(shared.user ? [] : [`USER ${uid}:${gid}`]),
     ...(config.ports.length > 0 ? [`EXPOSE ${config.ports.map(({ value }) => value).join(" ")}`] : []),
     ...(config.health ? healthLines(config.health.value) : []),
-    ...(config.stopSignal.value === "SIGTERM" ? [] : [`STOPSIGNAL ${config.stopSignal.value}`]),
+    ...(shared.stopSignal === undefined ? [`STOPSIGNAL ${facts.stopSignal}`] : []),
     ...(shared.entrypoint === undefined ? [`ENTRYPOINT ${execForm(facts.entrypoint)}`] : []),
     `CMD ${execForm(config.command.value)}`,
   ];
