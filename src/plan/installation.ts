@@ -46,8 +46,8 @@ export async function planInstallation(request: InstallationRequest, services: P
     if (source.kind === "requirements" && resolution.locked) {
       const reading = new Inputs(project.root);
       const requirements = readRequirements(source.files, reading, project.directory);
-      if (pipTakes(requirements)) {
-        const reads = Object.keys(reading.digests().files);
+      const reads = [...Object.keys(reading.digests().files), ...localLinks(requirements)];
+      if (pipTakes(requirements) && reads.every(isInside)) {
         return { ...config, kind: "requirements", files: source.files, reads, extras: [], groups: [] };
       }
     }
@@ -67,6 +67,16 @@ export async function planInstallation(request: InstallationRequest, services: P
 /** pip checks hashes of files only: a folder, or a file without a hash, is an error to it. */
 function pipTakes({ entries }: RequirementsSet): boolean {
   return entries.every(({ editable, location, hashes }) => !editable && location === undefined && hashes.length > 0);
+}
+
+/** Folders of the repository in which pip looks for files. */
+function localLinks({ findLinks }: RequirementsSet): string[] {
+  return findLinks.filter((place) => !/^[a-z][a-z0-9+.-]*:/i.test(place));
+}
+
+/** Whether a build whose context is the repository can have it. */
+function isInside(file: string): boolean {
+  return !path.posix.isAbsolute(file) && !file.startsWith("../") && file !== "..";
 }
 
 /** Without members of a workspace and local dependencies: their folders would be needed, too. */
