@@ -11,7 +11,7 @@ import type { Image } from "../../src/oci/image.ts";
 import { imageFromManifest } from "../../src/oci/open-image.ts";
 import { mediaTypes } from "../../src/oci/types.ts";
 import { text } from "../archive/oracle.ts";
-import { d, f, h, imageOf, layerOf, s, tarOf, type TarSpec } from "../oci/images.ts";
+import { d, f, h, imageOf, layerOf, reshaped, s, tarOf, type TarSpec } from "../oci/images.ts";
 import { apiParts, build, file, gpuParts, site, verifyParts } from "./image-dsl.ts";
 
 const { signal } = new AbortController();
@@ -93,6 +93,27 @@ describe("a hostile image", () => {
     clearInterval(timer);
     expect(verification.facts.layers[0]?.unpacked).toBeGreaterThan(400_000_000);
     expect(most - before).toBeLessThan(200_000_000);
+  });
+
+  it.each<[string, object]>([
+    ["a history of one long word", { history: [{ created_by: `ENV ${"a".repeat(2_000_000)}`, empty_layer: true }] }],
+    [
+      "a history of many health checks",
+      { history: [{ created_by: "HEALTHCHECK ".repeat(100_000), empty_layer: true }] },
+    ],
+    ["a command of a megabyte", { config: { Cmd: ["uvicorn", "--bind=".repeat(150_000)] } }],
+    ["a variable of a megabyte", { config: { Env: [`TOKEN=a://${"b:".repeat(500_000)}`] } }],
+  ])("with %s is judged in seconds", async (_name, config) => {
+    const start = performance.now();
+    await attempt(() => verify(reshaped(imageOf([layerOf(sound)]), { config })));
+    expect(performance.now() - start).toBeLessThan(8000);
+  });
+
+  it("with a key whose headers can be read in many ways is judged in seconds", async () => {
+    const start = performance.now();
+    const key = `-----BEGIN PRIVATE KEY-----\n${"a:    \n".repeat(500)}!`;
+    await attempt(() => verify(imageOf([layerOf([...sound, file("srv/a.pem", key), file("srv/b", key)])])));
+    expect(performance.now() - start).toBeLessThan(8000);
   });
 
   it("stops when it is told to", async () => {

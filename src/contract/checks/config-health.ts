@@ -25,6 +25,8 @@ function figuresText({ interval, timeout, startPeriod, retries }: HealthPromise)
   return `${seconds(interval)} ${seconds(timeout)} ${seconds(startPeriod)} ${retries ?? "any"}`;
 }
 
+const healthInstruction = /^(?:\/bin\/sh -c #\(nop\)\s+)?HEALTHCHECK (?!NONE)/;
+
 export const configHealthcheck: StaticCheck = {
   id: "config.healthcheck",
   title: "a HEALTHCHECK is there, with the promised figures",
@@ -41,11 +43,11 @@ export const configHealthcheck: StaticCheck = {
     if (contract.health === false) return notApplicable("no health check is promised");
     const probe = probeOf(Healthcheck);
     if (!Healthcheck || !probe) {
-      const told = (image.config.history ?? []).find(({ created_by = "" }) =>
-        /\bHEALTHCHECK\b.*\bCMD\b/.test(created_by),
-      );
+      const told = (image.config.history ?? []).find(({ created_by = "" }) => healthInstruction.test(created_by));
       return fail(Healthcheck?.Test?.[0] === "NONE" ? "the HEALTHCHECK is NONE" : "there is no HEALTHCHECK", {
-        ...(told ? { evidence: [`the history has one, so a conversion lost it: ${told.created_by}`] } : {}),
+        ...(told
+          ? { evidence: [`the history has one, so a conversion lost it: ${told.created_by?.slice(0, 200)}`] }
+          : {}),
         hint: told
           ? "keep the image in Docker's format: podman build --format docker, skopeo copy --format v2s2"
           : 'HEALTHCHECK --interval=30s --timeout=3s --start-period=40s --retries=3 CMD ["python3", "-c", …]',

@@ -24,9 +24,9 @@ export const configSecret: StaticCheck = {
       ...history.flatMap(placesInHistory),
     ];
     const found = new Map(places.filter(isSecret).map((place) => [place.name, place]));
-    const texts = history.flatMap((line) => {
+    const texts = history.flatMap((line, index) => {
       const secret = secretInText("", line);
-      return secret === undefined ? [] : [`the history ${secret}: ${line.slice(0, 60)}…`];
+      return secret === undefined ? [] : [`entry ${index} of the history ${secret}`];
     });
     const evidence = [...found.values()]
       .map(({ where, name, value }) => `${where} ${name}: ${masked(value)}`)
@@ -53,7 +53,7 @@ function placesInHistory(line: string): Place[] {
   if (instruction) {
     const [, keyword = "", text = ""] = instruction;
     if (keyword === "LABEL") return [];
-    return [...text.matchAll(/(\w+)=("[^"]*"|'[^']*'|\S*)/g)].map(([, name = "", value = ""]) => ({
+    return [...text.matchAll(/\b(\w+)=("[^"]*"|'[^']*'|\S*)/g)].map(([, name = "", value = ""]) => ({
       where: keyword === "ARG" ? "build argument" : "variable",
       name,
       value: value.replace(/^["']|["']$/g, ""),

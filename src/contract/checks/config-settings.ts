@@ -3,9 +3,12 @@ import { fail, notApplicable, pass } from "../finding.ts";
 import { environmentOf } from "../facts/programs.ts";
 import { startWords } from "../role.ts";
 
+/** Characters; people's commands are shorter. */
+const longestCommand = 10_000;
+
 /** The port that a server's command line names. */
 function portOfCommand(words: readonly string[]): number | undefined {
-  const text = words.join(" ");
+  const text = words.join(" ").slice(0, longestCommand);
   const found =
     /(?:^|\s)(?:--port[= ]|-p )(\d{2,5})\b/.exec(text)?.[1] ??
     /(?:^|\s)(?:--bind[= ]|-b )\S*:(\d{2,5})\b/.exec(text)?.[1];

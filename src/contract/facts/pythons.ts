@@ -29,7 +29,10 @@ export function pythonEnvironments(facts: ImageFacts): PythonEnvironment[] {
   }
   for (const [path, file] of facts.files) {
     if (fileName(path) === "pyvenv.cfg" && file.text !== undefined) {
-      const venv = virtualEnvironment(facts, path.slice(0, -"/pyvenv.cfg".length), { text: textOf(file) ?? "", found });
+      const venv = virtualEnvironment(facts, path.slice(0, -"/pyvenv.cfg".length), {
+        text: (textOf(file) ?? "").slice(0, 4096),
+        found,
+      });
       if (venv) found.push(venv);
     }
   }
