@@ -65,6 +65,9 @@ export function builderStages(builders: readonly Builder[], { from, interpreter 
   ];
 }
 
+/** Of the user who builds, in every base image. */
+const home = "/root";
+
 /** What Debian's tools trust. A secret of this name stands over it while a step runs. */
 const bundle = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -130,19 +133,20 @@ function managedPython(folder: string): string[] {
 }
 
 function cacheOf(tool: "pip" | "uv"): string {
-  return `--mount=type=cache,target=/root/.cache/${tool}`;
+  return `--mount=type=cache,target=${home}/.cache/${tool}`;
 }
 
 /** Read by whoever gives them, and by nobody else: a secret that is not given is no mount. */
 function secretsOf(tool: "pip" | "uv"): string[] {
-  const config = tool === "pip" ? "id=pip.conf,target=/root/.config/pip/pip.conf" : "id=uv.toml,target=/etc/uv/uv.toml";
+  const config =
+    tool === "pip" ? `id=pip.conf,target=${home}/.config/pip/pip.conf` : "id=uv.toml,target=/etc/uv/uv.toml";
   return [`--mount=type=secret,${config}`, `--mount=type=secret,id=ca.crt,target=${bundle}`];
 }
 
 /** The lock is mounted, not copied: the step runs again when it changes, and finds what it had downloaded. */
 function installation({ install, sources }: Builder, explained: boolean): string[] {
   const tool = install.kind === "uv.lock" ? "uv" : "pip";
-  const login = install.indexes.length > 0 ? ["--mount=type=secret,id=netrc,target=/root/.netrc"] : [];
+  const login = install.indexes.length > 0 ? [`--mount=type=secret,id=netrc,target=${home}/.netrc`] : [];
   const mounts = [
     ...secretsOf(tool),
     ...login,
