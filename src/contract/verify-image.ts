@@ -9,6 +9,7 @@ import type { ImageFacts } from "./facts/image-facts.ts";
 import { type Finding, notApplicable, notRun, undecided } from "./finding.ts";
 import { staticChecks } from "./registry.ts";
 import { runningChecks } from "./running/registry.ts";
+import type { StartMoment } from "./start-moment.ts";
 import { type CheckResult, type ImageVerdict, overallVerdict } from "./verdict.ts";
 
 export interface VerifyOptions {
@@ -30,6 +31,10 @@ export interface Verification {
   verdict: ImageVerdict;
   /** For reports that show the image's bytes. */
   facts: ImageFacts;
+  /** What each check of the verdict holds and why, by id. */
+  abouts: ReadonlyMap<string, CheckAbout>;
+  /** One start of the image, the slowest, where one was watched. */
+  start?: StartMoment[];
   /** What checks threw that no person can mend. */
   bugs: Error[];
 }
@@ -41,8 +46,10 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
   const context: RunningContext = { name, image, facts, contract, signal, ...(dockerfile ? { dockerfile } : {}) };
   const bugs: Error[] = [];
   const results: CheckResult[] = [];
+  const abouts = new Map<string, CheckAbout>();
   const add = async (about: CheckAbout, run: () => Finding | Promise<Finding>): Promise<void> => {
     signal.throwIfAborted();
+    abouts.set(about.id, about);
     const result = await runCheck(about, reasonToSkip(contract, about.id), { run, bugs });
     results.push(result);
     onResult?.(result);
@@ -66,6 +73,7 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
       seconds: secondsSince(start),
     },
     facts,
+    abouts,
     bugs,
   };
 }

@@ -7,7 +7,7 @@ import { startWords } from "../role.ts";
 const longestCommand = 10_000;
 
 /** The port that a server's command line names. */
-function portOfCommand(words: readonly string[]): number | undefined {
+export function portOfCommand(words: readonly string[]): number | undefined {
   const text = words.join(" ").slice(0, longestCommand);
   const found =
     /(?:^|\s)(?:--port[= ]|-p )(\d{2,5})\b/.exec(text)?.[1] ??

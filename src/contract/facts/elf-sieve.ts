@@ -3,7 +3,7 @@ import { readElfImage, segmentTypes, type Segment } from "../../elf/read.ts";
 import { SheafError } from "../../errors.ts";
 
 /** Files up to here are held whole. */
-const smallElf = 24 * 1024 * 1024;
+export const smallElf = 24 * 1024 * 1024;
 /** Of larger ones: their beginning, where linkers put the tables that the loader reads … */
 const headBytes = 48 * 1024 * 1024;
 /** … and segments that were added behind, as patchelf does with tables that grew. */

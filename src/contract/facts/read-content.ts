@@ -4,7 +4,7 @@ import type { StreamedTarEntry } from "../../archive/tar-read.ts";
 import { isElf } from "../../elf/read.ts";
 import { secretByName } from "../../project/secrets.ts";
 import { headSize, type Interest, isScanned, type Keep, keepOf, minorOf } from "./content-rules.ts";
-import { ElfSieve, factsOfElf } from "./elf-sieve.ts";
+import { ElfSieve, factsOfElf, smallElf } from "./elf-sieve.ts";
 import type { ContentFacts } from "./file-fact.ts";
 import { secretInText } from "./secret-content.ts";
 import { sourceHash } from "./source-hash.ts";
@@ -16,9 +16,18 @@ const mostText = 96 * 1024 * 1024;
 export class ReadingBudget {
   readonly interest: Interest;
   #text = mostText;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(interest: Interest) {
     this.interest = interest;
+  }
+
+  /** Runs one at a time, whichever layer it is for: what it holds is large. */
+  async alone<Result>(action: () => Promise<Result>): Promise<Result> {
+    const before = this.#last;
+    const done = before.then(action);
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 
   /** Whether a text of this size may be held. */
@@ -33,13 +42,15 @@ export class ReadingBudget {
 export async function readContent(path: string, entry: StreamedTarEntry, budget: ReadingBudget): Promise<ContentFacts> {
   const { size, body } = entry;
   if (size === 0) return { sha256: emptyHash };
+  // A library of this size is nothing that a rule keeps: what it may be is an ELF file.
+  if (size > smallElf) return budget.alone(() => readLarge(path, entry));
   const wanted = wantedOf(path, size, budget.interest);
   const hashing = createHash("sha256");
   let held: Uint8Array | undefined;
   let first: Uint8Array = new Uint8Array();
   let sieve: ElfSieve | undefined;
   let at = 0;
-  for await (const chunk of body) {
+  for await (const chunk of withMagic(body)) {
     // Most files lie in one piece of the stream, and are looked at where they are.
     if (chunk.length === size)
       return factsOf(path, { bytes: chunk, sha256: hash("sha256", chunk, "base64url") }, { wanted, budget });
@@ -56,6 +67,39 @@ export async function readContent(path: string, entry: StreamedTarEntry, budget:
   const sha256 = hashing.digest("base64url");
   if (sieve) return { sha256, ...sieve.finish() };
   return factsOf(path, { bytes: held ?? first, sha256 }, { wanted, budget });
+}
+
+/** The digest, and what the loader reads where it is a library. */
+async function readLarge(path: string, { size, body }: StreamedTarEntry): Promise<ContentFacts> {
+  const hashing = createHash("sha256");
+  let sieve: ElfSieve | undefined;
+  let at = 0;
+  for await (const chunk of withMagic(body)) {
+    hashing.update(chunk);
+    if (at === 0 && isElf(chunk)) sieve = new ElfSieve(size);
+    sieve?.add(chunk);
+    at += chunk.length;
+  }
+  const secret = secretOf(path, undefined);
+  return {
+    sha256: hashing.digest("base64url"),
+    ...sieve?.finish(),
+    ...(secret === undefined ? {} : { secret }),
+  };
+}
+
+/** The same bytes; the first piece has the four that tell what a file is, wherever the stream was cut. */
+async function* withMagic(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  let lead: Uint8Array | undefined = new Uint8Array();
+  for await (const chunk of body) {
+    if (lead && lead.length + chunk.length < 4) {
+      lead = Buffer.concat([lead, chunk]);
+      continue;
+    }
+    yield lead && lead.length > 0 ? Buffer.concat([lead, chunk]) : chunk;
+    lead = undefined;
+  }
+  if (lead && lead.length > 0) yield lead;
 }
 
 interface Wanted {

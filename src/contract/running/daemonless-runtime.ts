@@ -1,0 +1,38 @@
+import type { Emit } from "../../events.ts";
+import type { Image } from "../../oci/image.ts";
+import type { Store } from "../../store/store.ts";
+import { relayPort } from "./relay.ts";
+import { type Runtime, withCommand } from "./runtime.ts";
+
+/** Runs an image without an engine, in a network of its own: no port of this machine has to be free. */
+export function daemonlessRuntime(image: Image, store: Store, emit: Emit): Runtime {
+  return {
+    kind: "none",
+    description: "namespaces of this user, without an engine",
+    start: async ({ command, port, restricted: _, network, ...options }) => {
+      const { runDaemonless } = await import("../../engine/daemonless.ts");
+      const running = await runDaemonless(withCommand(image, command), { ...options, store, emit, network: false });
+      if (port === undefined || network === false || !running.inNetwork) return { running };
+      try {
+        const relay = await relayPort(running.inNetwork, port);
+        const exited = running.exited.finally(() => relay.close());
+        return { running: { ...running, exited, stop: stopThen(running, exited) }, port: relay.port };
+      } catch (error) {
+        await running.stop("SIGKILL");
+        throw error;
+      }
+    },
+    close: async () => undefined,
+  };
+}
+
+/** `running`'s stop, which is over when the relay is closed too. */
+function stopThen(
+  running: Awaited<ReturnType<Runtime["start"]>>["running"],
+  exited: Promise<number>,
+): typeof running.stop {
+  return async (signal, graceMs) => {
+    await running.stop(signal, graceMs);
+    return exited;
+  };
+}

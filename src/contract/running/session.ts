@@ -1,0 +1,191 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { SheafError } from "../../errors.ts";
+import { parseHealthcheck, probeEvidence } from "../../engine/health.ts";
+import type { ExecResult } from "../../engine/exec.ts";
+import type { Image } from "../../oci/image.ts";
+import type { Contract } from "../contract.ts";
+import { Container } from "./container.ts";
+import { isLoopback, listenersOf } from "./processes.ts";
+import type { Runtime, StartOptions } from "./runtime.ts";
+import { type Target, targetOf } from "./target.ts";
+
+/** The image did not come up. */
+export class DidNotStart extends Error {
+  readonly evidence: string[];
+  /** It listens, but where nobody outside can ask. */
+  readonly loopback: boolean;
+
+  constructor(message: string, evidence: string[], loopback = false) {
+    super(message);
+    this.evidence = evidence;
+    this.loopback = loopback;
+  }
+}
+
+/** This machine can't run the image, whatever it is like. */
+export class CannotRun extends Error {}
+
+export interface SessionOptions {
+  image: Image;
+  contract: Contract;
+  runtime: Runtime;
+  signal: AbortSignal;
+}
+
+type Way = Omit<StartOptions, "onOutput" | "port">;
+
+/** Starts containers of one image for its checks. The first start is when the first check asks; `close` leaves nothing behind. */
+export class Session {
+  readonly target: Target;
+  readonly runtime: Runtime;
+  /** Seconds of each start as the image is meant to be, to the first valid answer. */
+  readonly starts: number[] = [];
+  readonly #options: SessionOptions;
+  readonly #open = new Set<Promise<Container>>();
+  #shared: Promise<Container> | undefined;
+  #failure: DidNotStart | undefined;
+  #closed = false;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.runtime = options.runtime;
+    this.target = targetOf(options);
+    options.signal.addEventListener("abort", this.#onAbort);
+  }
+
+  /** One that answers, for all who leave it as it is. @throws DidNotStart, CannotRun */
+  shared(): Promise<Container> {
+    return (this.#shared ??= this.fresh());
+  }
+
+  /** One that answers, for whoever stops or breaks it. @throws DidNotStart, CannotRun */
+  async fresh(): Promise<Container> {
+    // What has failed once fails again, after as long a wait.
+    if (this.#failure) throw this.#failure;
+    try {
+      const container = await this.start();
+      this.starts.push(await this.ready(container));
+      return container;
+    } catch (error) {
+      if (error instanceof DidNotStart) this.#failure = error;
+      throw error;
+    }
+  }
+
+  /** Starts one and does not wait for an answer. @throws DidNotStart, CannotRun */
+  async start(way: Way = {}): Promise<Container> {
+    const { signal } = this.#options;
+    signal.throwIfAborted();
+    if (this.#closed) throw new Error("the session is closed");
+    const starting = this.#begin(way);
+    this.#open.add(starting);
+    try {
+      const container = await starting;
+      void container.running.exited.catch(() => undefined).then(() => this.#open.delete(starting));
+      signal.throwIfAborted();
+      return container;
+    } catch (error) {
+      this.#open.delete(starting);
+      throw error;
+    }
+  }
+
+  /** Waits for the first valid answer; seconds from the start of the command. @throws DidNotStart */
+  async ready(container: Container): Promise<number> {
+    const { contract } = this.#options;
+    const limit = Math.max(3 * contract.start, 30);
+    let last = "it was never reached";
+    let loopback = 0;
+    while (container.seconds() < limit) {
+      const answer = await this.answer(container);
+      if (answer === true) return container.seconds();
+      this.#options.signal.throwIfAborted();
+      if (container.exitCode !== undefined) {
+        // What it printed last may still be on its way.
+        await container.running.exited;
+        throw new DidNotStart(`it ended with exit code ${container.exitCode}`, container.lastLines());
+      }
+      if (answer !== undefined) last = answer;
+      loopback = this.#hidden(container) ? loopback + 1 : 0;
+      if (loopback > 20)
+        throw new DidNotStart(`it listens on 127.0.0.1:${this.target.port} alone`, container.lastLines(), true);
+      await sleep(container.port === undefined ? 100 : 20);
+    }
+    throw new DidNotStart(`no valid answer within ${limit} s, last: ${last}`, container.lastLines());
+  }
+
+  /** True when it answers; why not, else. Of an image that serves nothing: when its probe succeeds, or it stays up for two seconds. */
+  async answer(container: Container): Promise<true | string | undefined> {
+    if (container.exitCode !== undefined) return `it ended with exit code ${container.exitCode}`;
+    if (this.target.path !== undefined && container.port !== undefined) {
+      const answer = await container.get(this.target.path, 5000);
+      if ("problem" in answer) return answer.problem;
+      return answer.status === 200 || (this.#isGuess() && answer.status < 500) ? true : `status ${answer.status}`;
+    }
+    const result = await this.probe(container);
+    if (result) return result.code === 0 ? true : probeEvidence(result.code, result.stdout + result.stderr);
+    return container.seconds() > 2 ? true : undefined;
+  }
+
+  /** Runs the image's HEALTHCHECK beside its command, as an engine does; undefined when it has none. */
+  async probe(container: Container): Promise<ExecResult | undefined> {
+    const { config } = this.#options.image.config;
+    const check = parseHealthcheck(config?.Healthcheck, config?.Shell);
+    return check && (await container.exec(check.command, check.timeoutMs));
+  }
+
+  /** Ends every container and takes the image out of the engine again. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#options.signal.removeEventListener("abort", this.#onAbort);
+    await this.#endAll();
+    await this.runtime.close();
+  }
+
+  readonly #onAbort = (): void => void this.#endAll();
+
+  async #endAll(): Promise<void> {
+    await Promise.all(
+      [...this.#open].map(async (starting) => {
+        const container = await starting.catch(() => undefined);
+        await container?.end().catch(() => undefined);
+      }),
+    );
+  }
+
+  async #begin(way: Way): Promise<Container> {
+    const { contract, runtime } = this.#options;
+    const env = { ...contract.runEnv, ...way.env };
+    const { port } = this.target;
+    try {
+      return await Container.start(runtime, {
+        ...way,
+        env,
+        ...(port === undefined ? {} : { port }),
+        ...(this.target.host === undefined ? {} : { host: this.target.host }),
+      });
+    } catch (error) {
+      if (!(error instanceof SheafError)) throw error;
+      if (machineReasons.has(error.code)) throw new CannotRun(error.message);
+      throw new DidNotStart(
+        error.message,
+        error.details.map(([label, value]) => `${label}: ${value}`),
+      );
+    }
+  }
+
+  /** No URL is known, so any answer that is no failure counts. */
+  #isGuess(): boolean {
+    return this.target.path === "/" && this.#options.contract.healthUrl === undefined;
+  }
+
+  /** Docker and Podman reach only what listens on an address of the container's own. */
+  #hidden(container: Container): boolean {
+    const { port } = this.target;
+    if (port === undefined || this.runtime.kind === "none") return false;
+    return isLoopback(listenersOf(container.running.pid)?.get(port) ?? []);
+  }
+}
+
+const machineReasons = new Set(["SHEAF_NAMESPACES", "SHEAF_PLATFORM", "SHEAF_NO_ENGINE", "SHEAF_DISK_FULL"]);
