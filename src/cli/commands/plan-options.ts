@@ -11,7 +11,10 @@ export const planOptionDefinitions: OptionDefinition[] = [
   { flags: "--app <module:attribute>", summary: "the application, when it is not found or there are several" },
   { flags: "--python <version>", summary: "Python in the image, for example 3.12" },
   { flags: "--platform <platform>", summary: "linux/amd64 or linux/arm64" },
-  { flags: "--base <image>", summary: "image to build on: OCI layout, archive or one in a registry; debian composes a base" },
+  {
+    flags: "--base <image>",
+    summary: "image to build on: OCI layout, archive or one in a registry; debian composes a base",
+  },
   { flags: "--suite <codename>", summary: "Debian suite of the base, for example trixie" },
   { flags: "--no-build", summary: "refuse packages that have no wheel" },
   {

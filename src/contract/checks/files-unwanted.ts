@@ -62,7 +62,7 @@ const table: Unwanted[] = [
     sources: ["pip: --no-cache-dir", "uv: cache mounts in Docker"],
     what: (path, { type, size }) => (type === "file" && size > 0 ? cachePath.exec(path)?.[1] : undefined),
     fine: "no caches",
-    hint: "pip install --no-cache-dir, or RUN --mount=type=cache,target=/root/.cache; and name tools' caches in .dockerignore",
+    hint: "pip install --no-cache-dir, or a cache mount (RUN --mount=type=cache); and name tools' caches in .dockerignore",
   },
   {
     id: "files.apt",
