@@ -45,15 +45,17 @@ export async function readContent(path: string, entry: StreamedTarEntry, budget:
   // A library of this size is nothing that a rule keeps: what it may be is an ELF file.
   if (size > smallElf) return budget.alone(() => readLarge(path, entry));
   const wanted = wantedOf(path, size, budget.interest);
+  const pieces = body[Symbol.asyncIterator]();
+  const { value: lead } = await pieces.next();
+  // Most files lie in one piece of the stream, and are looked at where they are.
+  if (lead?.length === size)
+    return factsOf(path, { bytes: lead, sha256: hash("sha256", lead, "base64url") }, { wanted, budget });
   const hashing = createHash("sha256");
   let held: Uint8Array | undefined;
   let first: Uint8Array = new Uint8Array();
   let sieve: ElfSieve | undefined;
   let at = 0;
-  for await (const chunk of withMagic(body)) {
-    // Most files lie in one piece of the stream, and are looked at where they are.
-    if (chunk.length === size)
-      return factsOf(path, { bytes: chunk, sha256: hash("sha256", chunk, "base64url") }, { wanted, budget });
+  for await (const chunk of withMagic(pieces, lead)) {
     hashing.update(chunk);
     if (at === 0) {
       if (size >= smallestElf && isElf(chunk)) sieve = new ElfSieve(size);
@@ -74,7 +76,7 @@ async function readLarge(path: string, { size, body }: StreamedTarEntry): Promis
   const hashing = createHash("sha256");
   let sieve: ElfSieve | undefined;
   let at = 0;
-  for await (const chunk of withMagic(body)) {
+  for await (const chunk of withMagic(body[Symbol.asyncIterator]())) {
     hashing.update(chunk);
     if (at === 0 && isElf(chunk)) sieve = new ElfSieve(size);
     sieve?.add(chunk);
@@ -88,18 +90,24 @@ async function readLarge(path: string, { size, body }: StreamedTarEntry): Promis
   };
 }
 
-/** The same bytes; the first piece has the four that tell what a file is, wherever the stream was cut. */
-async function* withMagic(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  let lead: Uint8Array | undefined = new Uint8Array();
-  for await (const chunk of body) {
-    if (lead && lead.length + chunk.length < 4) {
-      lead = Buffer.concat([lead, chunk]);
-      continue;
-    }
-    yield lead && lead.length > 0 ? Buffer.concat([lead, chunk]) : chunk;
-    lead = undefined;
+/**
+ * The same bytes; the first piece has the four that tell what a file is, wherever the stream was cut.
+ * @param lead what was taken already
+ */
+async function* withMagic(
+  pieces: AsyncIterator<Uint8Array>,
+  lead: Uint8Array = new Uint8Array(),
+): AsyncGenerator<Uint8Array, void, void> {
+  let first = lead;
+  while (first.length < 4) {
+    // A piece is its decoder's until the next one is asked for.
+    const kept = first.slice();
+    const next = await pieces.next();
+    if (next.done) break;
+    first = kept.length === 0 ? next.value : Buffer.concat([kept, next.value]);
   }
-  if (lead && lead.length > 0) yield lead;
+  if (first.length > 0) yield first;
+  for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value;
 }
 
 interface Wanted {
