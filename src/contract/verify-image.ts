@@ -1,7 +1,7 @@
 import { SheafError } from "../errors.ts";
 import type { Image } from "../oci/image.ts";
 import { applyBaseline, type Baseline } from "./baseline.ts";
-import { type CheckAbout, groupOf, groups, type RunningContext } from "./check.ts";
+import { type CheckAbout, groupOf, groups, type StaticContext } from "./check.ts";
 import type { Contract } from "./contract.ts";
 import { customChecks } from "./custom-checks.ts";
 import type { DockerfileFacts } from "./dockerfile-facts.ts";
@@ -9,6 +9,7 @@ import type { ImageFacts } from "./facts/image-facts.ts";
 import { type Finding, notApplicable, notRun, undecided } from "./finding.ts";
 import { staticChecks } from "./registry.ts";
 import { runningChecks } from "./running/registry.ts";
+import type { Session } from "./running/session.ts";
 import type { StartMoment } from "./start-moment.ts";
 import { type CheckResult, type ImageVerdict, overallVerdict } from "./verdict.ts";
 
@@ -19,7 +20,9 @@ export interface VerifyOptions {
   facts: ImageFacts;
   contract: Contract;
   dockerfile?: DockerfileFacts;
-  /** Why nothing is run, or undefined when the image is. */
+  /** Runs the image; whoever opened it closes it. */
+  session?: Session;
+  /** Without a session: why nothing is run. */
   notRunning?: string;
   baseline?: Baseline;
   signal: AbortSignal;
@@ -41,9 +44,9 @@ export interface Verification {
 
 /** Holds an image to its contract: every check of it once, in the order of the groups. */
 export async function verifyImage(options: VerifyOptions): Promise<Verification> {
-  const { name, image, facts, contract, dockerfile, notRunning, baseline, signal, onResult } = options;
+  const { name, image, facts, contract, dockerfile, session, baseline, signal, onResult } = options;
   const start = performance.now();
-  const context: RunningContext = { name, image, facts, contract, signal, ...(dockerfile ? { dockerfile } : {}) };
+  const context: StaticContext = { image, facts, contract, ...(dockerfile ? { dockerfile } : {}) };
   const bugs: Error[] = [];
   const results: CheckResult[] = [];
   const abouts = new Map<string, CheckAbout>();
@@ -58,7 +61,9 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
   const custom = customChecks(contract);
   for (const check of custom.static) await add(check, () => check.run(context));
   for (const check of [...runningChecks, ...custom.running]) {
-    await add(check, () => (notRunning === undefined ? check.run(context) : notRun(notRunning)));
+    await add(check, () =>
+      session ? check.run({ ...context, name, session, signal }) : notRun(options.notRunning ?? "nothing runs it"),
+    );
   }
   const ordered = groups.flatMap((group) => results.filter((result) => result.group === group));
   const { checks, stale } = applyBaseline(ordered, baseline);
@@ -67,6 +72,7 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
       image: name,
       digest: image.digest,
       platform: `${image.platform.os}/${image.platform.architecture}`,
+      ...(session ? { runtime: session.runtime.description } : {}),
       verdict: overallVerdict(checks),
       checks,
       staleBaseline: stale,

@@ -15,7 +15,7 @@ export function verdictMarkdown(verdict: ImageVerdict): string {
   const failing = checks.filter(({ verdict: each }) => each === "fail" || each === "error" || each === "warn");
   const notRun = checks.filter((check) => check.notRun).length;
   return [
-    `## ${text(verdict.image)}: ${titles[verdict.verdict]}`,
+    `## ${markdownText(verdict.image)}: ${titles[verdict.verdict]}`,
     "",
     `${count("pass")} passed, ${count("fail")} failed, ${count("warn")} warned, ${count("error")} undecided, ${notRun} not run · \`${verdict.digest}\` · ${verdict.platform}`,
     ...failing.flatMap(failureLines),
@@ -26,7 +26,7 @@ export function verdictMarkdown(verdict: ImageVerdict): string {
     "|---|---|---|---|",
     ...checks.map(
       ({ verdict: each, id, measured, limit }) =>
-        `| ${marks[each]} | \`${id}\` | ${text(measured)} | ${text(limit ?? "")} |`,
+        `| ${marks[each]} | \`${id}\` | ${markdownText(measured)} | ${markdownText(limit ?? "")} |`,
     ),
     "",
     "</details>",
@@ -37,16 +37,16 @@ export function verdictMarkdown(verdict: ImageVerdict): string {
 function failureLines({ id, verdict, measured, limit, evidence = [], hint, accepted }: CheckResult): string[] {
   return [
     "",
-    `### ${marks[verdict]} \`${id}\` ${text(measured)}${limit === undefined ? "" : ` (promised: ${text(limit)})`}`,
+    `### ${marks[verdict]} \`${id}\` ${markdownText(measured)}${limit === undefined ? "" : ` (promised: ${markdownText(limit)})`}`,
     "",
-    ...evidence.map((line) => `- ${text(line)}`),
-    ...(accepted ? [`- accepted until ${accepted.until}: ${text(accepted.reason)}`] : []),
-    ...(hint === undefined ? [] : ["", text(hint)]),
+    ...evidence.map((line) => `- ${markdownText(line)}`),
+    ...(accepted ? [`- accepted until ${accepted.until}: ${markdownText(accepted.reason)}`] : []),
+    ...(hint === undefined ? [] : ["", markdownText(hint)]),
   ];
 }
 
 /** Text of an image may not become markup of the page that shows it. */
-function text(value: string): string {
+export function markdownText(value: string): string {
   return printable(value)
     .replaceAll(/\s+/g, " ")
     .replaceAll(/[\\`*_{}[\]<>#|~]/g, (character) => `\\${character}`)

@@ -3,7 +3,8 @@ import * as path from "node:path";
 
 import type { Baseline } from "../../contract/baseline.ts";
 import type { CheckAbout } from "../../contract/check.ts";
-import type { Verification } from "../../contract/verify-image.ts";
+import type { Runtime } from "../../contract/running/runtime.ts";
+import type { Verification, VerifyOptions } from "../../contract/verify-image.ts";
 import { didYouMean } from "../../did-you-mean.ts";
 import { exitCodes, SheafError } from "../../errors.ts";
 import type { Style } from "../../report/text.ts";
@@ -11,8 +12,24 @@ import { type Command, type CommandInput, type CommandResult, flagOption, listOp
 import type { Context } from "../context.ts";
 import { contractOf, contractOptions, openImage } from "./contract.ts";
 
+interface Format {
+  file: string[];
+  render: (verification: Verification, input: CommandInput) => Promise<string>;
+}
+
 /** How a verdict is written, by name; `file` is the ending by which `-o` chooses. */
-const formats: Record<string, { file: string[]; render: (verification: Verification) => Promise<string> }> = {
+const formats: Record<string, Format> = {
+  sarif: {
+    file: [".sarif", ".sarif.json"],
+    render: async (verification, input) => {
+      const [{ verdictSarif }, { version }] = await Promise.all([
+        import("../../report/verdict-sarif.ts"),
+        import("../version.ts"),
+      ]);
+      const file = textOption(input, "dockerfile");
+      return verdictSarif(verification, { version, ...(file === undefined ? {} : { file }) });
+    },
+  },
   json: {
     file: [".json"],
     render: async ({ verdict }) =>
@@ -21,6 +38,14 @@ const formats: Record<string, { file: string[]; render: (verification: Verificat
   markdown: {
     file: [".md"],
     render: async ({ verdict }) => (await import("../../report/verdict-markdown.ts")).verdictMarkdown(verdict),
+  },
+  html: {
+    file: [".html", ".htm"],
+    render: async (verification) => (await import("../../report/verdict-html.ts")).verdictHtml(verification),
+  },
+  junit: {
+    file: [".xml"],
+    render: async ({ verdict }) => (await import("../../report/verdict-junit.ts")).verdictJunit(verdict),
   },
 };
 
@@ -36,6 +61,11 @@ export const verify: Command = {
   ],
   options: [
     { flags: "--static", summary: "look at the bytes alone, run nothing; what is not run is told" },
+    {
+      flags: "--engine <engine>",
+      summary: "what runs it: docker, podman, or none (namespaces of this user); the first that is there unless given",
+      choices: ["docker", "podman", "none"],
+    },
     { flags: "--explain <id>", summary: "say what a check holds, why, and where that is written" },
     ...contractOptions,
     { flags: "--dockerfile <file>", summary: "the Dockerfile that the image was built from: it is checked too" },
@@ -46,14 +76,15 @@ export const verify: Command = {
     { flags: "--format <kind>", summary: "how the verdict is printed", choices: ["text", ...Object.keys(formats)] },
     {
       flags: "-o, --output <file>",
-      summary: "write the verdict here too: .json, .md by its ending; can be given several times",
+      summary:
+        "write the verdict here too, by its ending: .html, .json, .md, .sarif, .xml (JUnit); can be given several times",
       repeat: true,
     },
   ],
   examples: [
     "sheaf verify demeterai-api",
     "sheaf verify python.tar --static",
-    "sheaf verify registry.example.test/team/app:1.0 -o verdict.json -o verdict.md",
+    "sheaf verify registry.example.test/team/app:1.0 -o verdict.html -o verdict.sarif",
     "sheaf verify --explain config.user",
   ],
   async run(input, context) {
@@ -61,8 +92,8 @@ export const verify: Command = {
     if (id !== undefined) return explain(id);
     const verification = await verifyFromInput(input, context);
     context.stopProgress();
-    for (const file of listOption(input, "output")) await writeReport(file, verification, context.directory);
-    return resultOf(verification, textOption(input, "format") ?? "text");
+    for (const file of listOption(input, "output")) await writeReport(file, { verification, input, context });
+    return resultOf(verification, input);
   },
 };
 
@@ -88,26 +119,43 @@ async function verifyFromInput(input: CommandInput, context: Context): Promise<V
     signal: context.signal,
     onLayer: (index) => context.emit({ type: "work-end", ...layerOf(index), reused: false }),
   });
+  const running = await runningOf({ image, contract }, input, context);
   return verifyImage({
     name,
     image,
     facts,
     contract,
     signal: context.signal,
+    ...running,
     ...(dockerfile === undefined ? {} : { dockerfile: readDockerfileFacts(dockerfile, context.directory) }),
-    ...(flagOption(input, "static") ? { notRunning: "--static" } : {}),
     ...(baseline ? { baseline } : {}),
   });
 }
 
-async function resultOf(verification: Verification, format: string): Promise<CommandResult> {
+/** What runs the image, opened only: it is closed with the command, however that ends. */
+async function runningOf(
+  { image, contract }: Pick<VerifyOptions, "image" | "contract">,
+  input: CommandInput,
+  context: Context,
+): Promise<Pick<VerifyOptions, "session" | "notRunning">> {
+  if (flagOption(input, "static")) return { notRunning: "--static" };
+  const { openSession } = await import("../../contract/running/open-session.ts");
+  const { store, emit, signal } = context;
+  const engine = textOption(input, "engine") as Runtime["kind"] | undefined;
+  const session = await openSession({ image, contract, store, emit, signal, ...(engine ? { engine } : {}) });
+  if (typeof session === "string") return { notRunning: session };
+  context.onClose(() => session.close());
+  return { session };
+}
+
+async function resultOf(verification: Verification, input: CommandInput): Promise<CommandResult> {
   const { verdict, bugs } = verification;
   const [{ verdictText }, { verdictJson }] = await Promise.all([
     import("../../report/verdict-text.ts"),
     import("../../report/verdict-json.ts"),
   ]);
   for (const bug of bugs) process.stderr.write(`${bug.stack ?? bug.message}\n`);
-  const rendered = await formats[format]?.render(verification);
+  const rendered = await formats[textOption(input, "format") ?? "text"]?.render(verification, input);
   const failed = verdict.verdict === "fail" ? exitCodes.findings : exitCodes.ok;
   return {
     json: verdictJson(verdict),
@@ -116,13 +164,19 @@ async function resultOf(verification: Verification, format: string): Promise<Com
   };
 }
 
-async function writeReport(file: string, verification: Verification, folder: string): Promise<void> {
-  const { writeAtomically } = await import("../../host/atomic-file.ts");
-  const text = `${(await formatOf(file).render(verification)).trimEnd()}\n`;
-  await writeAtomically(path.resolve(folder, file), [Buffer.from(text)]);
+interface Reported {
+  verification: Verification;
+  input: CommandInput;
+  context: Context;
 }
 
-function formatOf(file: string): { render: (verification: Verification) => Promise<string> } {
+async function writeReport(file: string, { verification, input, context }: Reported): Promise<void> {
+  const { writeAtomically } = await import("../../host/atomic-file.ts");
+  const text = `${(await formatOf(file).render(verification, input)).trimEnd()}\n`;
+  await writeAtomically(path.resolve(context.directory, file), [Buffer.from(text)]);
+}
+
+function formatOf(file: string): Format {
   const found = Object.values(formats).find((format) => format.file.some((ending) => file.endsWith(ending)));
   if (found) return found;
   const endings = Object.values(formats).flatMap((format) => format.file);
