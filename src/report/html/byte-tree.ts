@@ -68,7 +68,6 @@ function ownerNode({ name, kind, files }: OwnedFiles): ByteNode {
       bytes: 0,
       kind,
       children: [],
-      largest: 0,
     };
     node.bytes += size;
     if (size > (largest.get(at) ?? 0)) {
