@@ -4,7 +4,7 @@ ordinary_user=sheaf-ci
 
 node_tests() {
   local outcome=0
-  SHEAF_VITEST_JSON=$logs/vitest.json timeout -k 20 1500 npm test || outcome=$?
+  SHEAF_VITEST_JSON=$logs/vitest.json timeout -k 20 2700 npm test || outcome=$?
   if [ -f "$logs/vitest.json" ]; then
     node .ci/count-vitest.mjs "$logs/vitest.json" "$logs/skipped" >>"$logs/counts"
   fi
