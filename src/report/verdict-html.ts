@@ -6,7 +6,7 @@ import { formatBytes, formatSeconds, plural } from "../units.ts";
 import { byteTree } from "./html/byte-tree.ts";
 import { checkGroups } from "./html/checks.ts";
 import { figures } from "./html/figures.ts";
-import { html, type Markup, trusted } from "./html/markup.ts";
+import { markup, type Markup, trusted } from "./html/markup.ts";
 import { pageScript } from "./html/script.ts";
 import { pageStyle } from "./html/style.ts";
 import { timeline } from "./html/timeline.ts";
@@ -15,7 +15,7 @@ import { treemap } from "./html/treemap.ts";
 /** The verdict as one page that needs nothing else: style, script and all it shows are in it, and it asks no network. */
 export function verdictHtml({ verdict, facts, abouts, start }: Verification): string {
   const tree = byteTree(facts);
-  const page = html`<!doctype html>
+  const page = markup`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -24,9 +24,7 @@ export function verdictHtml({ verdict, facts, abouts, start }: Verification): st
         <meta name="color-scheme" content="light dark" />
         <title>${mark(verdict)} ${verdict.image} · sheaf verify</title>
         <link rel="icon" href="data:," />
-        <style>
-          ${trusted(pageStyle)}
-        </style>
+        <style>${trusted(pageStyle)}</style>
       </head>
       <body>
         ${headerMarkup(verdict)}
@@ -34,7 +32,7 @@ export function verdictHtml({ verdict, facts, abouts, start }: Verification): st
           ${figures(verdict.checks)}
           ${
             start && start.length > 0
-              ? html`<section aria-labelledby="start">
+              ? markup`<section aria-labelledby="start">
                   <h2 id="start">From run to healthy</h2>
                   ${timeline(start)}
                 </section>`
@@ -42,7 +40,7 @@ export function verdictHtml({ verdict, facts, abouts, start }: Verification): st
           }
           ${
             tree.children.length > 0
-              ? html`<section aria-labelledby="bytes">
+              ? markup`<section aria-labelledby="bytes">
                   <h2 id="bytes">Where the bytes are</h2>
                   <p class="quiet">
                     ${formatBytes(tree.bytes)} of files in ${plural(tree.children.length, "layer")}, by layer, by who
@@ -59,11 +57,10 @@ export function verdictHtml({ verdict, facts, abouts, start }: Verification): st
           ${staleMarkup(verdict.staleBaseline)}
         </main>
         <footer>Written by sheaf verify. A check that did not run is never green.</footer>
-        <script>
-          ${trusted(pageScript)};
-        </script>
+        <script>${trusted(pageScript)}</script>
       </body>
-    </html> `;
+    </html>
+  `;
   return page.text;
 }
 
@@ -78,18 +75,18 @@ function contentPolicy(): Markup {
 function headerMarkup(verdict: ImageVerdict): Markup {
   const { image, digest, platform, runtime, seconds, checks } = verdict;
   const wrong = checks.filter((check) => check.verdict === "fail" || check.verdict === "error");
-  return html`<header>
+  return markup`<header>
     <h1><bdi>${image}</bdi></h1>
     <p class="sentence ${verdict.verdict}">${sentence(verdict)}</p>
     ${
       wrong.length > 1
-        ? html`<ul class="worst">
+        ? markup`<ul class="worst">
             ${wrong.slice(0, 12).map(
               (check) =>
-                html`<li>
+                markup`<li>
                   <a href="#${check.id}"><code>${check.id}</code></a> <bdi>${check.measured}</bdi>
                 </li>`,
-            )}${wrong.length > 12 ? html`<li>and ${wrong.length - 12} more</li>` : undefined}
+            )}${wrong.length > 12 ? markup`<li>and ${wrong.length - 12} more</li>` : undefined}
           </ul>`
         : undefined
     }
@@ -119,21 +116,18 @@ function sentence({ verdict, checks }: ImageVerdict): Markup {
   const notRun = checks.filter((check) => check.notRun);
   const warned = count("warn") > 0 ? `, with ${plural(count("warn"), "warning")}` : "";
   if (verdict === "pass")
-    return html`It keeps its promises: all ${count("pass") + count("warn")} checks passed${warned}.`;
+    return markup`It keeps its promises: all ${count("pass") + count("warn")} checks passed${warned}.`;
   if (verdict === "incomplete")
-    return html`Nothing failed, but this is no pass: ${count("pass") + count("warn")} checks passed${warned}, and
-    ${notRun.length} ${notRun.length === 1 ? "was" : "were"} not run (${notRun[0]?.measured}).`;
+    return markup`Nothing failed, but this is no pass: ${count("pass") + count("warn")} checks passed${warned}, and ${notRun.length} ${notRun.length === 1 ? "was" : "were"} not run (${notRun[0]?.measured}).`;
   const wrong = checks.filter((check) => check.verdict === "fail" || check.verdict === "error");
   const [first] = wrong;
   const left = notRun.length > 0 ? `; ${notRun.length} not run` : "";
   if (wrong.length === 1 && first) {
     const how = first.verdict === "fail" ? "It breaks one promise" : "One promise could not be decided";
-    return html`${how}, <a href="#${first.id}"><code>${first.id}</code></a
-      >: <bdi>${first.measured}</bdi>. ${count("pass")} checks passed${warned}${left}.`;
+    return markup`${how}, <a href="#${first.id}"><code>${first.id}</code></a>: <bdi>${first.measured}</bdi>. ${count("pass")} checks passed${warned}${left}.`;
   }
-  return html`It breaks
-  ${plural(count("fail"), "promise")}${count("error") > 0 ? `, and ${count("error")} could not be decided` : ""};
-  ${count("pass")} checks passed${warned}${left}.`;
+  const undecided = count("error") > 0 ? `, and ${count("error")} could not be decided` : "";
+  return markup`It breaks ${plural(count("fail"), "promise")}${undecided}; ${count("pass")} checks passed${warned}${left}.`;
 }
 
 function mark({ verdict }: ImageVerdict): string {
@@ -142,11 +136,11 @@ function mark({ verdict }: ImageVerdict): string {
 
 function staleMarkup(lines: readonly string[]): Markup | undefined {
   if (lines.length === 0) return undefined;
-  return html`<section aria-labelledby="stale">
+  return markup`<section aria-labelledby="stale">
     <h2 id="stale">Baseline</h2>
     <p>These entries accept nothing any more:</p>
     <ul>
-      ${lines.map((line) => html`<li>${line}</li>`)}
+      ${lines.map((line) => markup`<li>${line}</li>`)}
     </ul>
   </section>`;
 }

@@ -1,7 +1,7 @@
 import type { Figure } from "../../contract/finding.ts";
 import type { CheckResult } from "../../contract/verdict.ts";
 import { formatBytes, formatSeconds } from "../../units.ts";
-import { html, type Markup, trusted } from "./markup.ts";
+import { markup, type Markup, trusted } from "./markup.ts";
 
 /** What was measured beside what is promised, as tiles; those that are over come first, then those nearest to their limits. */
 export function figures(checks: readonly CheckResult[]): Markup | undefined {
@@ -9,7 +9,7 @@ export function figures(checks: readonly CheckResult[]): Markup | undefined {
     .flatMap((check) => (isShown(check) ? [{ check, figure: check.figure }] : []))
     .toSorted((a, b) => share(b.figure) - share(a.figure));
   if (shown.length === 0) return undefined;
-  return html`<section aria-labelledby="figures">
+  return markup`<section aria-labelledby="figures">
     <h2 id="figures" class="unseen">Figures</h2>
     <ul class="figures">
       ${shown.map(({ check, figure }) => tile(check, figure))}
@@ -25,17 +25,15 @@ function isShown(check: CheckResult): check is CheckResult & { figure: Figure } 
 
 function tile({ id, title, verdict }: CheckResult, figure: Figure): Markup {
   const { measured, limit, unit } = figure;
-  const bar =
-    limit === undefined
-      ? undefined
-      : html`<span class="bar" aria-hidden="true"
-          ><span style="${trusted(`--to:${Math.min(100, share(figure) * 100).toFixed(1)}`)}"></span
-        ></span>`;
-  const promised = limit === undefined ? undefined : html` <small>of ${format(limit, unit)}</small>`;
-  return html`<li class="${verdict}">
-    <a href="#${id}" title="${title}"
-      ><span class="what">${id}</span><span class="value">${format(measured, unit)}${promised}</span>${bar}</a
-    >
+  const filled = trusted(`--to:${Math.min(100, share(figure) * 100).toFixed(1)}`);
+  const bar = markup`<span class="bar" aria-hidden="true"><span style="${filled}"></span></span>`;
+  const promised = limit === undefined ? undefined : markup` <small>of ${format(limit, unit)}</small>`;
+  return markup`<li class="${verdict}">
+    <a href="#${id}" title="${title}">
+      <span class="what">${id}</span>
+      <span class="value">${format(measured, unit)}${promised}</span>
+      ${limit === undefined ? undefined : bar}
+    </a>
   </li>`;
 }
 

@@ -1,4 +1,4 @@
-/** HTML that may stand in a page as it is. Only `html` and `trusted` make it, so nothing foreign gets in unescaped. */
+/** HTML that may stand in a page as it is. Only `markup` and `trusted` make it, so nothing foreign gets in unescaped. */
 export class Markup {
   readonly text: string;
   constructor(text: string) {
@@ -8,9 +8,11 @@ export class Markup {
 
 type Part = string | number | Markup | undefined | readonly Part[];
 
-/** Template for HTML: every value is escaped unless it is Markup; lists are joined, undefined is nothing. */
-export function html(literals: TemplateStringsArray, ...values: readonly Part[]): Markup {
-  return new Markup(literals.map((literal, index) => `${literal}${rendered(values[index])}`).join(""));
+/** Template for HTML: every value is escaped unless it is Markup; lists are joined, undefined is nothing; no indentation. */
+export function markup(literals: TemplateStringsArray, ...values: readonly Part[]): Markup {
+  return new Markup(
+    literals.map((literal, index) => literal.replaceAll(/\n\s+/g, "\n") + rendered(values[index])).join(""),
+  );
 }
 
 /** Text of our own that is markup, style or script already. */

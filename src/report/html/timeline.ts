@@ -1,6 +1,6 @@
 import type { StartMoment } from "../../contract/start-moment.ts";
 import { formatSeconds } from "../../units.ts";
-import { html, type Markup, trusted } from "./markup.ts";
+import { markup, type Markup, trusted } from "./markup.ts";
 
 /** From `run` to healthy: a row a moment, each with a bar from the start. */
 export function timeline(moments: readonly StartMoment[]): Markup {
@@ -9,14 +9,16 @@ export function timeline(moments: readonly StartMoment[]): Markup {
   const rows = ordered.map(({ label, seconds, limit }, index) => {
     const before = ordered[index - 1]?.seconds ?? 0;
     const bar = `--from:${percent(before, end)};--to:${percent(seconds, end)}`;
-    const allowed = limit === undefined ? undefined : html` <span class="limit">of ${formatSeconds(limit)}</span>`;
+    const allowed = limit === undefined ? undefined : markup` <span class="limit">of ${formatSeconds(limit)}</span>`;
     const late = limit !== undefined && seconds > limit;
-    return html`<tr${late ? trusted(' class="late"') : undefined}><th scope="row"><bdi>${label}</bdi></th><td class="span" aria-hidden="true"><span style="${trusted(bar)}"></span></td><td class="figure">${formatSeconds(seconds)}${allowed}</td></tr>`;
+    return markup`<tr ${late ? trusted('class="late"') : undefined}>
+      <th scope="row"><bdi>${label}</bdi></th>
+      <td class="span" aria-hidden="true"><span style="${trusted(bar)}"></span></td>
+      <td class="figure">${formatSeconds(seconds)}${allowed}</td>
+    </tr>`;
   });
-  return html`<table class="timeline">
-    <caption class="quiet">
-      Seconds since the container was started
-    </caption>
+  return markup`<table class="timeline">
+    <caption>Seconds since the container was started</caption>
     <thead class="unseen">
       <tr>
         <th scope="col">moment</th>

@@ -1,6 +1,6 @@
 import { formatBytes } from "../../units.ts";
 import type { ByteNode, BytesKind } from "./byte-tree.ts";
-import { html, type Markup, trusted } from "./markup.ts";
+import { markup, type Markup, trusted } from "./markup.ts";
 import { type Rectangle, squarify } from "./squarify.ts";
 
 /** Size of the map on a desktop, in pixels: what fits a label is decided by it. */
@@ -27,11 +27,12 @@ export function treemap(tree: ByteNode): Markup {
     stage,
   );
   const used = new Set(layers.flatMap(({ children }) => children.map(({ kind }) => kind ?? "own")));
+  const legend = Object.entries(kinds).filter(([kind]) => used.has(kind as BytesKind));
   const items = layers.map((layer, index) => {
     const place = places[index] ?? whole;
     return nodeMarkup(layer, { level: 1, nested: place, full: place, stage, total: tree.bytes });
   });
-  return html`<nav class="crumbs" aria-label="Zoom of the map"></nav>
+  return markup`<nav class="crumbs" aria-label="Zoom of the map"></nav>
     <div class="map zoomed" data-name="the image" data-text="the image, ${formatBytes(tree.bytes)}">
       <ul class="kids" role="tree" aria-label="Bytes of the image by layer, package and folder">
         ${items}
@@ -41,7 +42,7 @@ export function treemap(tree: ByteNode): Markup {
       A click or Enter looks into a rectangle, Escape goes back, arrow keys go from one to the next.
     </p>
     <ul class="legend">
-      ${Object.entries(kinds).map(([kind, name]) => (used.has(kind as BytesKind) ? html`<li class="${kind}">${name}</li>` : undefined))}
+      ${legend.map(([kind, name]) => markup`<li class="${kind}">${name}</li>`)}
     </ul>`;
 }
 
@@ -71,18 +72,18 @@ function nodeMarkup(node: ByteNode, placing: Placing): Markup {
     ...(fitsLabel(outer) ? [] : ["small-full"]),
   ].filter((each) => each !== undefined);
   const style = trusted(placeStyle(nested, full));
-  return html`<li
+  return markup`<li
     class="${classes.join(" ")}"
     role="treeitem"
     aria-level="${level}"
     tabindex="-1"
     aria-label="${told}"
-    ${node.children.length > 0 ? trusted(' aria-expanded="false"') : undefined}
+    ${node.children.length > 0 ? trusted('aria-expanded="false"') : undefined}
     data-name="${node.name}"
     style="${style}"
   >
-    <span class="label"><b>${node.name}</b> <i>${size}</i></span
-    >${childrenMarkup(node, placing)}
+    <span class="label"><b>${node.name}</b> <i>${size}</i></span>
+    ${childrenMarkup(node, placing)}
   </li>`;
 }
 
@@ -101,7 +102,7 @@ function childrenMarkup(node: ByteNode, { level, nested, stage: outside, full, t
       total,
     }),
   );
-  return html`<ul class="kids" role="group">
+  return markup`<ul class="kids" role="group">
     ${items}
   </ul>`;
 }
