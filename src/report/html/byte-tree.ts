@@ -57,39 +57,66 @@ interface OwnedFiles {
 }
 
 function ownerNode({ name, kind, files }: OwnedFiles): ByteNode {
-  const folders = new Map<string, ByteNode>();
-  const largest = new Map<string, number>();
-  const depth = commonDepth(files) + 2;
-  for (const { path, size } of files) {
-    const folder = path.split("/").slice(0, -1).slice(0, depth);
-    const at = `/${folder.join("/")}`;
-    const node = folders.get(at) ?? {
-      name: folder.slice(-2).join("/") || "/",
-      bytes: 0,
-      kind,
-      children: [],
-    };
-    node.bytes += size;
-    if (size > (largest.get(at) ?? 0)) {
-      largest.set(at, size);
-      node.detail = `${at}, the largest file is ${path.split("/").at(-1)}`;
-    }
-    folders.set(at, node);
-  }
-  const children = withRest([...folders.values()]);
-  return { name, bytes: sumOf(children), kind, children };
+  const root: Folder = { path: "", bytes: 0, own: 0, largest: "", folders: new Map() };
+  for (const file of files) addToFolder(root, file);
+  const children = withRest(partsOf(root, root.bytes / minParts).map((folder) => folderNode(folder, kind)));
+  return { name, bytes: root.bytes, kind, children };
 }
 
-/** How many folders all the files are below. */
-function commonDepth(files: readonly SizedFile[]): number {
-  const [first, ...others] = files.map(({ path }) => path.split("/").slice(0, -1));
-  let depth = first?.length ?? 0;
-  for (const folders of others) {
-    let same = 0;
-    while (same < depth && folders[same] === first?.[same]) same++;
-    depth = same;
+/** A folder is told apart from its parent when that has more than this part of its owner's bytes. */
+const minParts = 12;
+
+interface Folder {
+  path: string;
+  /** Of all below it. */
+  bytes: number;
+  /** Of the files right in it. */
+  own: number;
+  /** Name of the largest file below it. */
+  largest: string;
+  largestSize?: number;
+  folders: Map<string, Folder>;
+}
+
+function addToFolder(root: Folder, { path, size }: SizedFile): void {
+  const names = path.split("/");
+  const file = names.pop() ?? "";
+  let folder = root;
+  const count = (each: Folder): void => {
+    each.bytes += size;
+    if (size <= (each.largestSize ?? 0)) return;
+    each.largestSize = size;
+    each.largest = file;
+  };
+  count(folder);
+  for (const name of names.slice(0, maxDepth)) {
+    const next = folder.folders.get(name) ?? {
+      path: `${folder.path}/${name}`,
+      bytes: 0,
+      own: 0,
+      largest: "",
+      folders: new Map<string, Folder>(),
+    };
+    folder.folders.set(name, next);
+    folder = next;
+    count(folder);
   }
-  return depth;
+  folder.own += size;
+}
+
+/** Of a path from an image: deeper folders count to this one. */
+const maxDepth = 40;
+
+/** The folder as it is when it is small, else what it consists of. */
+function partsOf(folder: Folder, limit: number): Folder[] {
+  if (folder.bytes <= limit || folder.folders.size === 0) return [folder];
+  const below = [...folder.folders.values()].flatMap((each) => partsOf(each, limit));
+  return folder.own === 0 ? below : [{ ...folder, bytes: folder.own }, ...below];
+}
+
+function folderNode({ path, bytes, largest }: Folder, kind: BytesKind): ByteNode {
+  const name = path.split("/").slice(-2).join("/") || "/";
+  return { name, bytes, kind, detail: `${path || "/"}, with ${largest}`, children: [] };
 }
 
 /** Largest first; the many small ones as one. */

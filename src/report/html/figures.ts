@@ -19,8 +19,8 @@ export function figures(checks: readonly CheckResult[]): Markup | undefined {
 
 function isShown(check: CheckResult): check is CheckResult & { figure: Figure } {
   const { figure, verdict } = check;
-  if (!figure || verdict === "skipped") return false;
-  return (figure.limit ?? 0) > 0 || (figure.limit === undefined && figure.unit !== "count" && figure.measured > 0);
+  if (!figure || verdict === "skipped" || figure.measured <= 0) return false;
+  return figure.limit === undefined ? figure.unit !== "count" : figure.limit > 0 || verdict !== "pass";
 }
 
 function tile({ id, title, verdict }: CheckResult, figure: Figure): Markup {

@@ -48,20 +48,20 @@ if (map) {
     if (kidsOf(node).length === 0) return tell(node);
     const next = zoomTo(node);
     tell(node);
-    next.focus({ focusVisible: true });
+    next.focus({ focusVisible: true, preventScroll: true });
   };
   const leave = () => {
     const parent = parentOf(zoomed);
     if (!parent) return;
     const from = zoomed;
     zoomTo(parent, from);
-    from.focus({ focusVisible: true });
+    from.focus({ focusVisible: true, preventScroll: true });
   };
   const step = (node, by) => {
     const all = kidsOf(zoomed);
     const next = all[Math.max(0, Math.min(all.length - 1, all.indexOf(node) + by))];
     choose(next);
-    next.focus({ focusVisible: true });
+    next.focus({ focusVisible: true, preventScroll: true });
   };
   map.addEventListener("click", (event) => {
     const node = childAt(event.target);

@@ -88,7 +88,7 @@ summary { cursor: pointer; list-style: none; } summary::-webkit-details-marker {
 footer { padding-top: 2.5rem; padding-bottom: 4rem; }
 @media (max-width: 40rem) { main, header, footer { padding-left: 1rem; padding-right: 1rem; } header { padding-top: 1.5rem; } h1 { font-size: 1.5rem; }
   .figures { grid-template-columns: 1fr 1fr; gap: .5rem; } .figures a { padding: .6rem .7rem; } .value { font-size: 1.05rem; } .what { font-size: .75rem; }
-  .map { aspect-ratio: 4 / 5; } .body { padding-left: 0; } .measured { display: block; margin-left: 1.3rem; } .timeline .span { width: 30%; } .figure { white-space: normal; } }
+  .map { aspect-ratio: 4 / 5; } .tight > .label { display: none; } .zoomed > .kids > .tight:not(.tight-full) > .label { display: block; } .zoomed > .kids > .tight-full > .label { display: none; } .body { padding-left: 0; } .measured { display: block; margin-left: 1.3rem; } .timeline .span { width: 30%; } .figure { white-space: normal; } }
 @media (prefers-reduced-motion: no-preference) { .node { transition: filter .15s; } }
 @media print { :root { color-scheme: light; --paper: #fff; --card: #fff; } body { font-size: 11px; } header { padding-top: 0; } .crumbs, .told, summary::after { display: none !important; }
   .map, .bar, .bar span, .span span, .legend li::before { print-color-adjust: exact; -webkit-print-color-adjust: exact; } .check, .map, .figures li { break-inside: avoid; } h2 { break-after: avoid; } a { text-decoration: none; } }

@@ -5,6 +5,8 @@ import { type Rectangle, squarify } from "./squarify.ts";
 
 /** Size of the map on a desktop, in pixels: what fits a label is decided by it. */
 const stage = { width: 1080, height: 600 };
+/** How much narrower it is on a phone. */
+const phone = 0.3;
 /** Height of the line above a node's children. */
 const caption = 20;
 const padding = 3;
@@ -70,6 +72,8 @@ function nodeMarkup(node: ByteNode, placing: Placing): Markup {
     node.kind,
     ...(fitsLabel(inner) ? [] : ["small"]),
     ...(fitsLabel(outer) ? [] : ["small-full"]),
+    ...(fitsLabel({ width: inner.width * phone, height: inner.height }) ? [] : ["tight"]),
+    ...(fitsLabel({ width: outer.width * phone, height: outer.height }) ? [] : ["tight-full"]),
   ].filter((each) => each !== undefined);
   const style = trusted(placeStyle(nested, full));
   return markup`<li
