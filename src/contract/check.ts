@@ -48,18 +48,6 @@ export interface StaticContext {
   dockerfile?: DockerfileFacts;
 }
 
-/** A check that needs the image running. */
-export interface RunningCheck extends CheckAbout {
-  run(context: RunningContext): Promise<Finding>;
-}
-
-export interface RunningContext extends StaticContext {
-  /** As the person named it: a tag, a path, a reference. */
-  name: string;
-  /** Aborted by Ctrl-C: everything that was started has to go. */
-  signal: AbortSignal;
-}
-
 export function groupOf(id: string): Group {
   const group = groups.find((each) => id.startsWith(`${each}.`));
   if (!group) throw new Error(`the check ${id} is in no group`);

@@ -34,6 +34,7 @@ export function contractSettings(contract: Contract): Record<string, unknown> {
     "build-args": contract.buildArgs,
     "health-url": contract.healthUrl,
     "health-body": contract.healthBody,
+    "slow-url": contract.slowUrl,
     start: contract.start,
     starts: contract.starts,
     answer: contract.answer,

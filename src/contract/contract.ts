@@ -46,6 +46,8 @@ export interface Contract {
   buildArgs: string[];
   healthUrl?: string;
   healthBody?: Record<string, unknown>;
+  /** Answers slowly. */
+  slowUrl?: string;
   start: number;
   starts: number;
   answer: number;
@@ -113,6 +115,7 @@ export function resolveContract(input: ContractInput): Contract {
     ...defined({
       healthUrl: merged["health-url"] ?? (typeof own.health === "string" ? own.health : undefined),
       healthBody: merged["health-body"],
+      slowUrl: merged["slow-url"],
     }),
     start: merged.start ?? 10,
     starts: merged.starts ?? 5,

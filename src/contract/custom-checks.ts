@@ -1,15 +1,21 @@
-import type { RunningCheck, StaticCheck } from "./check.ts";
+import type { StaticCheck } from "./check.ts";
 import type { Contract, CustomCheckSettings } from "./contract.ts";
 import { fail, type Finding, pass } from "./finding.ts";
 import type { ImageFacts } from "./facts/image-facts.ts";
-import { notRun } from "./finding.ts";
+import { runCustom } from "./running/custom.ts";
+import type { RunningCheck, RunningContext } from "./running/running-check.ts";
 
 /** The checks that a contract brings itself: those of the image's content, and those that need it running. */
 export function customChecks(contract: Contract): { static: StaticCheck[]; running: RunningCheck[] } {
   const all = Object.entries(contract.checks);
   return {
     static: all.filter(([, settings]) => !isRunning(settings)).map(([name, settings]) => staticCheck(name, settings)),
-    running: all.filter(([, settings]) => isRunning(settings)).map(([name, settings]) => runningCheck(name, settings)),
+    running: all
+      .filter(([, settings]) => isRunning(settings))
+      .map(([name, settings]) => ({
+        ...about(name, settings),
+        run: (context: RunningContext) => runCustom(settings, context),
+      })),
   };
 }
 
@@ -41,11 +47,6 @@ function staticCheck(name: string, settings: CustomCheckSettings): StaticCheck {
       return holdsText({ what: `the variable ${env}`, text: value }, settings);
     },
   };
-}
-
-/** What runs the image runs these. */
-function runningCheck(name: string, settings: CustomCheckSettings): RunningCheck {
-  return { ...about(name, settings), run: async () => notRun("nothing runs it") };
 }
 
 function presentFile(path: string, facts: ImageFacts, settings: CustomCheckSettings): Finding {

@@ -4,7 +4,7 @@ import type { Image } from "../oci/image.ts";
 import { hostPlatform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import type { Running } from "./engine.ts";
-import { enterNamespaces } from "./exec.ts";
+import { enterNamespaces, networkEntry } from "./exec.ts";
 import { parseHealthcheck, type HealthListener } from "./health.ts";
 import { monitorHealth } from "./health-monitor.ts";
 import { findImageUser, homeOf } from "./image-accounts.ts";
@@ -36,7 +36,10 @@ export interface DaemonlessOptions {
 }
 
 /** An image that runs as processes of this one: it ends at the latest when this process does. */
-export type RunningImage = Running;
+export interface RunningImage extends Running {
+  /** Words before a program of this machine that runs in the image's own network; undefined when it shares this machine's. */
+  readonly inNetwork: string[] | undefined;
+}
 
 /**
  * Runs an image without an engine, without root: user namespaces by util-linux's unshare, the image's uid and gid, no capabilities, the
@@ -131,6 +134,7 @@ function supervise({ image, contained, environment, workdir, forwards, options, 
   });
   return {
     pid: contained.pid,
+    inNetwork: contained.ownNetwork ? networkEntry(contained) : undefined,
     ports: options.ports ?? [],
     startMs,
     exited,

@@ -60,6 +60,8 @@ export interface ContainerOptions {
   network?: boolean;
   /** Bytes. */
   memory?: number;
+  /** No capability and no way to gain one, as Kubernetes' profile "restricted" has it; ports below 1024 are root's. */
+  restricted?: boolean;
   onOutput?: (chunk: Uint8Array, stream: "stdout" | "stderr") => void;
   onHealth?: HealthListener;
 }

@@ -54,6 +54,17 @@ export async function enterNamespaces(options: EnterOptions): Promise<ExecResult
   });
 }
 
+/** Words before a program of this machine that shall be in the network of a namespace, and nothing else of it; it dies with this process. */
+export function networkEntry({ pid, holderPid }: Pick<EnterOptions, "pid" | "holderPid">): string[] {
+  const nsenter = findProgram("nsenter");
+  if (!nsenter) throw missingProgram("nsenter");
+  const setpriv = findProgram("setpriv");
+  return [
+    setpriv ? [setpriv, "--pdeathsig", "KILL"] : [],
+    [nsenter, `--user=/proc/${holderPid}/ns/user`, "--preserve-credentials", `--net=/proc/${pid}/ns/net`, "--"],
+  ].flat();
+}
+
 /** The whole process group: the probe and what it has started. */
 function killTree(pid: number | undefined): void {
   if (pid === undefined) return;

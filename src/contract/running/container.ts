@@ -1,7 +1,7 @@
 import type { Running } from "../../engine/engine.ts";
 import type { ExecResult } from "../../engine/exec.ts";
-import { ask, type Answer } from "./http.ts";
-import type { Runtime, StartOptions } from "./runtime.ts";
+import { ask, type Answer, type NoAnswer } from "./http.ts";
+import type { Runtime, Started, StartOptions } from "./runtime.ts";
 
 const outputLimit = 1_000_000;
 
@@ -16,15 +16,12 @@ export class Container {
   readonly #host: string | undefined;
   readonly #output: Output;
 
-  private constructor(
-    started: { running: Running; port?: number },
-    { host, output, startedAt }: { host?: string; output: Output; startedAt: number },
-  ) {
+  private constructor(started: Started, { host, output }: { host?: string; output: Output }) {
     this.running = started.running;
     this.port = started.port;
     this.#host = host;
     this.#output = output;
-    this.#startedAt = startedAt;
+    this.#startedAt = started.startedAt;
     void started.running.exited.then(
       (code) => (this.exitCode = code),
       () => (this.exitCode = -1),
@@ -36,11 +33,8 @@ export class Container {
     { host, ...options }: Omit<StartOptions, "onOutput"> & { host?: string },
   ): Promise<Container> {
     const output = new Output();
-    const calledAt = performance.now();
     const started = await runtime.start({ ...options, onOutput: output.add });
-    // What the runtime did before the command was started is not the image's.
-    const startedAt = Math.min(performance.now(), calledAt + started.running.startMs);
-    return new Container(started, { output, startedAt, ...(host === undefined ? {} : { host }) });
+    return new Container(started, { output, ...(host === undefined ? {} : { host }) });
   }
 
   /** Since its command was started. */
@@ -63,8 +57,8 @@ export class Container {
   }
 
   /** Asks its port over a connection of its own. */
-  async get(path: string, timeoutMs: number): Promise<Answer | { problem: string }> {
-    if (this.port === undefined) return { problem: "no port leads to it" };
+  async get(path: string, timeoutMs: number): Promise<Answer | NoAnswer> {
+    if (this.port === undefined) return { problem: "no port leads to it", begun: false };
     const host = this.#host;
     return await ask(`http://127.0.0.1:${this.port}${path}`, { timeoutMs, ...(host === undefined ? {} : { host }) });
   }

@@ -9,14 +9,18 @@ export function daemonlessRuntime(image: Image, store: Store, emit: Emit): Runti
   return {
     kind: "none",
     description: "namespaces of this user, without an engine",
-    start: async ({ command, port, restricted: _, network, ...options }) => {
+    start: async ({ command, port, network, env, user, readOnly, onOutput }) => {
       const { runDaemonless } = await import("../../engine/daemonless.ts");
-      const running = await runDaemonless(withCommand(image, command), { ...options, store, emit, network: false });
-      if (port === undefined || network === false || !running.inNetwork) return { running };
+      const calledAt = performance.now();
+      // It has no capabilities anyway.
+      const options = { env, user, readOnly, onOutput, store, emit, network: false };
+      const running = await runDaemonless(withCommand(image, command), options);
+      const startedAt = calledAt + running.startMs;
+      if (port === undefined || network === false || !running.inNetwork) return { running, startedAt };
       try {
         const relay = await relayPort(running.inNetwork, port);
         const exited = running.exited.finally(() => relay.close());
-        return { running: { ...running, exited, stop: stopThen(running, exited) }, port: relay.port };
+        return { running: { ...running, exited, stop: stopThen(running, exited) }, startedAt, port: relay.port };
       } catch (error) {
         await running.stop("SIGKILL");
         throw error;

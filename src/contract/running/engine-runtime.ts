@@ -15,6 +15,7 @@ export function engineRuntime(engine: Engine, image: Image, emit: Emit): Runtime
     start: async ({ command, port, readOnly, ...options }) => {
       await (loaded ??= engine.load(image, tag, emit));
       const [program = "", ...words] = command ?? [];
+      const calledAt = performance.now();
       const running = await engine.run({
         ...options,
         image: tag,
@@ -23,7 +24,7 @@ export function engineRuntime(engine: Engine, image: Image, emit: Emit): Runtime
         ...(port === undefined || options.network === false ? {} : { ports: [{ host: 0, container: port }] }),
       });
       const [granted] = running.ports;
-      return { running, ...(granted ? { port: granted.host } : {}) };
+      return { running, startedAt: calledAt + running.startMs, ...(granted ? { port: granted.host } : {}) };
     },
     close: async () => {
       if (!loaded) return;

@@ -16,8 +16,15 @@ export interface AskOptions {
 
 const bodyLimit = 262_144;
 
-/** Asks over a connection of its own. What came in between (`connect ECONNREFUSED`) is the text of `problem`. */
-export async function ask(url: string, { timeoutMs, host }: AskOptions): Promise<Answer | { problem: string }> {
+/** What came in between: `connect ECONNREFUSED`. */
+export interface NoAnswer {
+  problem: string;
+  /** The answer had begun and was cut off. */
+  begun: boolean;
+}
+
+/** Asks over a connection of its own. */
+export async function ask(url: string, { timeoutMs, host }: AskOptions): Promise<Answer | NoAnswer> {
   const startedAt = performance.now();
   return await new Promise((resolve) => {
     const headers = { Connection: "close", ...(host === undefined ? {} : { Host: host }) };
@@ -28,7 +35,7 @@ export async function ask(url: string, { timeoutMs, host }: AskOptions): Promise
         if (size < bodyLimit) chunks.push(chunk.subarray(0, bodyLimit - size));
         size += chunk.length;
       });
-      response.on("error", (error) => resolve({ problem: error.message }));
+      response.on("error", (error) => resolve({ problem: error.message, begun: true }));
       response.on("end", () =>
         resolve({
           status: response.statusCode ?? 0,
@@ -42,7 +49,7 @@ export async function ask(url: string, { timeoutMs, host }: AskOptions): Promise
       timeoutMs,
     );
     request.on("close", () => clearTimeout(timer));
-    request.on("error", (error) => resolve({ problem: error.message }));
+    request.on("error", (error) => resolve({ problem: error.message, begun: false }));
   });
 }
 
@@ -55,7 +62,9 @@ export function missingInBody(body: string, wanted: Record<string, unknown>): st
     return `the answer is no JSON: ${body.slice(0, 120)}`;
   }
   const missing = Object.entries(wanted).find(([key, value]) => !covers(fieldOf(parsed, key), value));
-  return missing && `${missing[0]} is ${JSON.stringify(fieldOf(parsed, missing[0]))}, not ${JSON.stringify(missing[1])}`;
+  return (
+    missing && `${missing[0]} is ${JSON.stringify(fieldOf(parsed, missing[0]))}, not ${JSON.stringify(missing[1])}`
+  );
 }
 
 function covers(found: unknown, wanted: unknown): boolean {

@@ -32,7 +32,7 @@ export function processesOf(pid: number): ContainerProcess[] | undefined {
     .filter((each) => each !== undefined);
   const found = new Map([[pid, first]]);
   // A child may have a lower number than its parent, so once is not enough.
-  for (let before = 0; before !== found.size; ) {
+  for (let before = 0; before !== found.size;) {
     before = found.size;
     for (const each of all) if (found.has(each.parent)) found.set(each.pid, each);
   }
@@ -76,7 +76,8 @@ export function listenersOf(pid: number): Map<number, string[]> | undefined {
   const found = new Map<number, string[]>();
   for (const name of ["tcp", "tcp6"]) {
     for (const line of (readText(`/proc/${pid}/net/${name}`) ?? "").split("\n")) {
-      const [, address = "", port = "", state] = /^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2})/.exec(line) ?? [];
+      const [, address = "", port = "", state] =
+        /^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2})/.exec(line) ?? [];
       if (state !== "0A") continue;
       const number = Number.parseInt(port, 16);
       found.set(number, [...(found.get(number) ?? []), addresses[address] ?? address]);

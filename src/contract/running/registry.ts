@@ -1,14 +1,18 @@
-import type { RunningCheck } from "../check.ts";
-import { notRun } from "../finding.ts";
+import type { RunningCheck } from "./running-check.ts";
+import { runtimeHealth } from "./health.ts";
+import { runtimeHealthcheck, runtimeHealthNegative } from "./healthcheck.ts";
+import { runtimeSignalIdle, runtimeSignalInflight, runtimeSignalStart } from "./signals.ts";
+import { runtimeStart } from "./start.ts";
+import { runtimeUser } from "./user.ts";
 
-/** Every check that needs the image running, in the order in which they are shown. */
+/** Every check that needs the image running. The start counts all starts of the others, so it comes last. */
 export const runningChecks: readonly RunningCheck[] = [
-  {
-    id: "runtime.container",
-    title: "the running image does what it promises",
-    holds: "Nothing so far: the image is not started.",
-    why: "Health, signals, the user of its processes, start-up and memory show only when it runs.",
-    sources: [],
-    run: async () => notRun("images are not started to be checked"),
-  },
+  runtimeUser,
+  runtimeHealth,
+  runtimeHealthcheck,
+  runtimeHealthNegative,
+  runtimeSignalIdle,
+  runtimeSignalInflight,
+  runtimeSignalStart,
+  runtimeStart,
 ];

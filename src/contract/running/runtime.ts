@@ -32,6 +32,8 @@ export interface StartOptions {
 
 export interface Started {
   running: Running;
+  /** When its command was started, of `performance.now()`. */
+  startedAt: number;
   /** Port of this machine, on 127.0.0.1, that leads to the container's. */
   port?: number;
 }

@@ -65,6 +65,14 @@ function creation(options: ContainerOptions): unknown {
       })),
       ...(options.network === false ? { NetworkMode: "none" } : {}),
       ...(options.memory === undefined ? {} : { Memory: options.memory }),
+      ...(options.restricted
+        ? {
+            CapDrop: ["ALL"],
+            SecurityOpt: ["no-new-privileges"],
+            // Docker lets everybody have every port in a network of its own, Kubernetes does not.
+            ...(options.network === false ? {} : { Sysctls: { "net.ipv4.ip_unprivileged_port_start": "1024" } }),
+          }
+        : {}),
     },
   };
 }

@@ -103,6 +103,7 @@ function createArguments(options: ContainerOptions): string[] {
     ...mounts,
     ...(options.network === false ? ["--network", "none"] : []),
     ...(options.memory === undefined ? [] : ["--memory", `${options.memory}b`]),
+    ...(options.restricted ? ["--cap-drop", "all", "--security-opt", "no-new-privileges"] : []),
     ...(options.entrypoint ? ["--entrypoint", JSON.stringify(options.entrypoint)] : []),
     options.image,
     ...(options.command ?? []),

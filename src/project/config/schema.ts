@@ -68,6 +68,8 @@ export const ContractSettings = z.strictObject({
   /** URL, or path of the one port, that the running image answers at; what it answers has these fields. */
   "health-url": z.string().optional(),
   "health-body": z.record(z.string(), z.json()).optional(),
+  /** URL or path whose answer takes a second or more: a request in flight while the image stops. */
+  "slow-url": z.string().optional(),
   /** Start to the first valid answer. */
   start: z.number().positive().optional(),
   starts: z.int().min(1).max(50).optional(),
