@@ -3,7 +3,7 @@ export const pageStyle = `
 :root { color-scheme: light dark; --paper: #fbfaf8; --card: #fff; --ink: #22252a; --quiet: #62676f; --line: #e4e1dc;
   --good: #2c7a4b; --bad: #b3261e; --warn: #8a5a00; --bad-soft: #fbeceb; --warn-soft: #fbf3e2; --good-soft: #e9f4ed; --focus: #1f5fbf;
   --python: #cfe0f3; --debian: #d3e9dc; --own: #f3e3bd; --lost: #f3cfca; --edge: #fbfaf8; --block: #efece7; }
-@media (prefers-color-scheme: dark) { :root { --paper: #16181b; --card: #1e2125; --ink: #e6e4e0; --quiet: #a0a5ac; --line: #33373d;
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #16181b; --card: #1e2125; --ink: #e6e4e0; --quiet: #a0a5ac; --line: #33373d;
   --good: #7fcf9d; --bad: #ff9b92; --warn: #e8bd6a; --bad-soft: #3a2220; --warn-soft: #372d1a; --good-soft: #1d3327; --focus: #8ab8ff;
   --python: #2c4664; --debian: #2b5040; --own: #5c4a1f; --lost: #6b332d; --edge: #16181b; --block: #26292e; } }
 * { box-sizing: border-box; }
