@@ -1,6 +1,6 @@
 import { buildImage, type Image, type ImageParts } from "../oci/image.ts";
 import { layerFromRecord, type LayerRecord } from "../oci/compose-layer.ts";
-import type { PlannedImage } from "../plan/plan-images.ts";
+import type { PlannedImage } from "../plan/planned-image.ts";
 import type { Store } from "../store/store.ts";
 import { composeAppLayer } from "./app-layer.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";

@@ -1,4 +1,4 @@
-import type { PlannedImage } from "./plan-images.ts";
+import type { PlannedImage } from "./planned-image.ts";
 
 /** Bytes of the image: exact for everything but the project's own files, which count as they lie on disk. */
 export function estimateSize({ plan, environment }: PlannedImage): { compressed: number; unpacked: number } {

@@ -12,7 +12,7 @@ import { budgetOf, type DescribedImage } from "./describe-image.ts";
 import { type DebianServer, debianServer, serverProbe } from "./debian-servers.ts";
 import { urlProbe } from "./health.ts";
 import { type HealthPlan, type ImagePlan, type ImageSketch, planVersion, type PlannedFile } from "./image-plan.ts";
-import type { PlannedImage } from "./plan-images.ts";
+import type { PlannedImage } from "./planned-image.ts";
 import { composedBase } from "./planned-base.ts";
 import type { PlanServices } from "./services.ts";
 import { writableFolders } from "./writable-folders.ts";

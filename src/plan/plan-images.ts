@@ -11,14 +11,12 @@ import { readProject } from "../project/read-project.ts";
 import { resolveDistributions } from "../resolve/resolve.ts";
 import { satisfies } from "../resolve/specifiers.ts";
 import type { Distribution, Resolution, Target } from "../resolve/resolution.ts";
-import type { BaseImage } from "../ingest/base/base-image.ts";
 import { type InstallOptions, startWheel } from "../ingest/ingest.ts";
 import type { ChosenBase } from "./base-image.ts";
 import { checkImports } from "./check-imports.ts";
 import { chooseImages, configuresApps, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler, type WantedOffer } from "./choose-python.ts";
 import { readCommand } from "./command.ts";
-import type { Environment } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
 import { describeImage, type DescribedImage } from "./describe-image.ts";
 import { onlyImage } from "./only-image.ts";
@@ -28,6 +26,7 @@ import { buildArgument, choosePlatform, type PlanOptions } from "./options.ts";
 import { type ImagePlan, type ImageSketch, type InstallPlan, type PlanNote, planVersion } from "./image-plan.ts";
 import { prepareWithSetuptools } from "./legacy-setuptools.ts";
 import { type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
+import type { PlannedImage, PlannedProject } from "./planned-image.ts";
 import { pythonWithWheels } from "./python-with-wheels.ts";
 import { resolveRequirements } from "./resolve-requirements.ts";
 import type { PlanServices } from "./services.ts";
@@ -35,23 +34,6 @@ import { startEarly } from "./start-early.ts";
 import { startModules } from "./start-modules.ts";
 import { wantedPackages } from "./wanted-packages.ts";
 import { createdTime } from "./created-time.ts";
-
-/** An image as planned: the plan itself, and the prepared parts that `assemble` puts together. */
-export interface PlannedImage {
-  plan: ImagePlan;
-  environment: Environment;
-  /** The project's modules that the start reaches, as paths in the image: compiled with the project's files. */
-  reached: string[];
-  /** Interpreter of this machine that compiles them. */
-  compiler?: string;
-  /** The image that it is built on, unless its base is composed. */
-  base?: BaseImage;
-}
-
-export interface PlannedProject {
-  project: Project;
-  images: PlannedImage[];
-}
 
 /**
  * Reads a repository and plans its images: fetches what the store lacks, resolves, closes libraries and imports.
