@@ -18,7 +18,7 @@ export { SheafError, SheafErrors } from "./errors.ts";
 export type { Emit, SheafEvent } from "./events.ts";
 export type { ImagePlan } from "./plan/image-plan.ts";
 export type { PlanOptions } from "./plan/options.ts";
-export type { PlannedImage, PlannedProject } from "./plan/plan-images.ts";
+export type { PlannedImage, PlannedProject } from "./plan/planned-image.ts";
 export type { BuiltImage, BuiltLayer } from "./assemble/assemble.ts";
 export { writeDockerArchive, writeLayout };
 
