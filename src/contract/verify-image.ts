@@ -36,7 +36,7 @@ export interface Verification {
   facts: ImageFacts;
   /** What each check of the verdict holds and why, by id. */
   abouts: ReadonlyMap<string, CheckAbout>;
-  /** One start of the image, the slowest, where one was watched. */
+  /** The first start of the image, where it was run and answered. */
   start?: StartMoment[];
   /** What checks threw that no person can mend. */
   bugs: Error[];
@@ -80,6 +80,7 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
     },
     facts,
     abouts,
+    ...(session && session.moments.length > 0 ? { start: session.moments } : {}),
     bugs,
   };
 }

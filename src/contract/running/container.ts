@@ -12,6 +12,8 @@ export class Container {
   readonly port: number | undefined;
   /** Undefined while it runs. */
   exitCode: number | undefined;
+  /** Seconds from its start to when its port was first seen to be listened on, where that was looked for. */
+  listening: number | undefined;
   readonly #startedAt: number;
   readonly #host: string | undefined;
   readonly #output: Output;
@@ -50,6 +52,12 @@ export class Container {
     return this.#output.texts.stderr;
   }
 
+  /** Seconds from its start to the first that it printed. */
+  get firstOutput(): number | undefined {
+    const { firstAt } = this.#output;
+    return firstAt === undefined ? undefined : Math.max(0, firstAt - this.#startedAt) / 1000;
+  }
+
   /** The last lines that it printed, as evidence. */
   lastLines(count = 6): string[] {
     const lines = this.#output.both.split("\n").filter((line) => line.trim() !== "");
@@ -82,8 +90,11 @@ export class Container {
 class Output {
   readonly texts = { stdout: "", stderr: "" };
   both = "";
+  /** By performance.now(). */
+  firstAt: number | undefined;
 
   readonly add = (chunk: Uint8Array, stream: "stdout" | "stderr"): void => {
+    this.firstAt ??= performance.now();
     const text = Buffer.from(chunk).toString("utf8");
     if (this.texts[stream].length < outputLimit) this.texts[stream] += text;
     this.both = (this.both + text).slice(-outputLimit);

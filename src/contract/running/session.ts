@@ -5,6 +5,7 @@ import { parseHealthcheck, probeEvidence } from "../../engine/health.ts";
 import type { ExecResult } from "../../engine/exec.ts";
 import type { Image } from "../../oci/image.ts";
 import type { Contract } from "../contract.ts";
+import type { StartMoment } from "../start-moment.ts";
 import { Container } from "./container.ts";
 import { isLoopback, listenersOf } from "./processes.ts";
 import type { Runtime, StartOptions } from "./runtime.ts";
@@ -41,6 +42,8 @@ export class Session {
   readonly runtime: Runtime;
   /** Seconds of each start as the image is meant to be, to the first valid answer. */
   readonly starts: number[] = [];
+  /** What happened when in the start of the shared container. */
+  readonly moments: StartMoment[] = [];
   readonly #options: SessionOptions;
   readonly #open = new Set<Promise<Container>>();
   #shared: Promise<Container> | undefined;
@@ -56,7 +59,21 @@ export class Session {
 
   /** One that answers, for all who leave it as it is. @throws DidNotStart, CannotRun */
   shared(): Promise<Container> {
-    return (this.#shared ??= this.fresh());
+    return (this.#shared ??= this.#watched());
+  }
+
+  async #watched(): Promise<Container> {
+    const container = await this.fresh();
+    const [answered = container.seconds()] = this.starts;
+    const { start } = this.#options.contract;
+    const { port, path } = this.target;
+    const { firstOutput, listening } = container;
+    if (firstOutput !== undefined) this.moments.push({ label: "prints its first line", seconds: firstOutput });
+    if (listening !== undefined) this.moments.push({ label: `listens on port ${port}`, seconds: listening });
+    if (path !== undefined) this.moments.push({ label: `answers ${path}`, seconds: answered, limit: start });
+    const probed = await this.probe(container);
+    if (probed?.code === 0) this.moments.push({ label: "its HEALTHCHECK succeeds", seconds: container.seconds() });
+    return container;
   }
 
   /** One that answers, for whoever stops or breaks it. @throws DidNotStart, CannotRun */
@@ -98,6 +115,7 @@ export class Session {
     let last = "it was never reached";
     let loopback = 0;
     while (container.seconds() < limit) {
+      this.#seeListening(container);
       const answer = await this.answer(container);
       if (answer === true) return container.seconds();
       this.#options.signal.throwIfAborted();
@@ -178,6 +196,12 @@ export class Session {
   /** No URL is known, so any answer that is no failure counts. */
   #isGuess(): boolean {
     return this.target.path === "/" && this.#options.contract.healthUrl === undefined;
+  }
+
+  #seeListening(container: Container): void {
+    const { port } = this.target;
+    if (port === undefined || container.listening !== undefined || this.moments.length > 0) return;
+    if (listenersOf(container.running.pid)?.has(port)) container.listening = container.seconds();
   }
 
   /** Docker and Podman reach only what listens on an address of the container's own. */
