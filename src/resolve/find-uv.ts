@@ -18,13 +18,15 @@ export interface Uv {
 /**
  * uv from PATH, else from the store, else brought into the store with pip (into a folder of its own, so that no managed
  * environment is touched).
+ *
+ * @param folder where it will be run: a shim of pyenv or asdf may be a uv in one folder and none in another
  * @throws SheafError SHEAF_NO_UV, SHEAF_OFFLINE
  */
-export async function findUv(services: ResolveServices): Promise<Uv> {
+export async function findUv(folder: string, services: ResolveServices): Promise<Uv> {
   const tools = path.join(services.store.root, "tools");
   const kept = path.join(tools, "uv", "bin", "uv");
   for (const command of ["uv", kept]) {
-    const version = await versionOf(command);
+    const version = await versionOf(command, folder);
     if (version) return { command, version };
   }
   if (services.fetcher.offline) {
@@ -34,7 +36,7 @@ export async function findUv(services: ResolveServices): Promise<Uv> {
   }
   services.emit({ type: "stage", stage: "resolve", message: "bringing uv" });
   const reason = await install(tools, services);
-  const version = reason === undefined ? await versionOf(kept) : undefined;
+  const version = reason === undefined ? await versionOf(kept, folder) : undefined;
   if (version) return { command: kept, version };
   throw new SheafError("SHEAF_NO_UV", "there is no lock, and no uv to resolve with", {
     details: reason ? [["pip said", reason]] : [],
@@ -45,9 +47,9 @@ export async function findUv(services: ResolveServices): Promise<Uv> {
   });
 }
 
-async function versionOf(command: string): Promise<string | undefined> {
+async function versionOf(command: string, folder: string): Promise<string | undefined> {
   try {
-    const { stdout } = await run(command, ["--version"], { timeout: 20_000 });
+    const { stdout } = await run(command, ["--version"], { cwd: folder, timeout: 20_000 });
     return /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
   } catch {
     return undefined;

@@ -98,7 +98,7 @@ function jobKey(job: UvJob, context: ReadContext): string {
  */
 export async function compileUniversally(job: UvJob & { python: string }, context: ReadContext): Promise<string> {
   if (context.services.fetcher.offline) throw offlineError(job);
-  const uv = await findUv(context.services);
+  const uv = await findUv(context.inputs.root, context.services);
   const shape = ["--universal", "--python-version", job.python, "--generate-hashes", "--format", "requirements.txt"];
   const { output } = await compileWithFallback(job, (flags) =>
     execUv(uv, { context, parameters: [...parameters(job), ...flags, ...shape] }),
@@ -107,7 +107,7 @@ export async function compileUniversally(job: UvJob & { python: string }, contex
 }
 
 async function compile(job: UvJob, context: ReadContext): Promise<Compiled> {
-  const uv = await findUv(context.services);
+  const uv = await findUv(context.inputs.root, context.services);
   const { target } = job.request;
   const shape = ["--python-version", target.python, "--python-platform", uvPlatform(target)];
   const execute = (more: string[]) => execUv(uv, { context, parameters: [...parameters(job), ...shape, ...more] });

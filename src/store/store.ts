@@ -148,9 +148,14 @@ class DiskStore implements Store {
     const target = this.#recordPath(kind, key);
     const file = this.#temporaryName("record");
     guard(this.root, () => {
-      fs.mkdirSync(path.dirname(target), { recursive: true });
-      fs.writeFileSync(file, formatRecord(value));
-      fs.renameSync(file, target);
+      try {
+        fs.mkdirSync(path.dirname(target), { recursive: true });
+        fs.writeFileSync(file, formatRecord(value));
+        fs.renameSync(file, target);
+      } catch (error) {
+        fs.rmSync(file, { force: true });
+        throw error;
+      }
     });
   }
 

@@ -152,8 +152,8 @@ async function lockOf(kind: Kind, index: LocalIndex): Promise<Record<string, str
   }
   const store = openStore(sharedStore);
   const emit = () => undefined;
-  const uv = await findUv({ store, emit, fetcher: createFetcher({ store, emit }) });
   const folder = fs.mkdtempSync(path.join(store.root, "tmp", "uv-lock-"));
+  const uv = await findUv(folder, { store, emit, fetcher: createFetcher({ store, emit }) });
   try {
     writeFiles(folder, kind.files);
     const env = { ...process.env, ...index.env, UV_DEFAULT_INDEX: index.url, UV_PYTHON_DOWNLOADS: "never" };
