@@ -85,6 +85,20 @@ describe("sheaf verify", () => {
     expect(fs.readFileSync(path.join(folder, "verdict.md"), "utf8")).toContain("`files.secret`");
   });
 
+  it("writes every kind of report at once, by the endings", async () => {
+    const names = ["a.html", "a.json", "a.md", "a.sarif", "b.sarif.json", "a.xml"];
+    const { folder } = await run({ ...whole, static: true, output: names.map((name) => `./${name}`) });
+    const begins = names.map((name) => fs.readFileSync(path.join(folder, name), "utf8").trimStart().slice(0, 60));
+    expect(begins).toEqual([
+      expect.stringMatching(/^<!doctype html>/),
+      expect.stringMatching(/^\{\s+"image"/),
+      expect.stringMatching(/^## /),
+      expect.stringMatching(/^\{\s+"\$schema"/),
+      expect.stringMatching(/^\{\s+"\$schema"/),
+      expect.stringMatching(/^<\?xml/),
+    ]);
+  });
+
   it("prints a report with --format", async () => {
     expect(
       VerdictDocument.safeParse(JSON.parse((await run({ ...whole, static: true, format: "json" })).shown)).success,
