@@ -54,10 +54,12 @@ describe("squarify", () => {
 describe("the tree of an image's bytes", () => {
   it("counts each file's bytes once, by layer, owner and folder", async () => {
     const parts = apiParts();
+    const small = Array.from({ length: 30 }, (_, index) => [`big/data/many/${index}.bin`, "b".repeat(1000)]);
     const files = {
+      ...Object.fromEntries(small),
       "big/data/a.bin": "a".repeat(40_000),
-      "big/data/b.bin": "b".repeat(20_000),
       "big/c.py": "c".repeat(30_000),
+      "big/d.py": "d".repeat(6000),
     };
     parts.layers[1]?.push(...distribution({ name: "big", version: "1.0", files }));
     put(parts, file("app/app/main.py", "d".repeat(500)));
@@ -69,9 +71,11 @@ describe("the tree of an image's bytes", () => {
     const big = tree.children[1]?.children.find(({ name }) => name === "big 1.0");
     expect(big?.kind).toBe("python");
     const folders = big?.children.map(({ name, bytes }) => [name, bytes]);
-    expect(folders?.slice(0, 2)).toEqual([
-      ["big/data", 60_000],
-      ["site-packages/big", 30_000],
+    expect(folders?.slice(0, 4)).toEqual([
+      ["a.bin", 40_000],
+      ["c.py", 30_000],
+      ["data/many", 30_000],
+      ["site-packages/big", 6000],
     ]);
     const lost = tree.children[2]?.children.find(({ kind }) => kind === "lost");
     expect(lost).toMatchObject({ bytes: 7000 });

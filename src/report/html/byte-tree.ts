@@ -1,3 +1,4 @@
+import { sum } from "../../contract/lists.ts";
 import type { ImageFacts } from "../../contract/facts/image-facts.ts";
 import { ownerOf } from "../../inspect/owner-of.ts";
 import { byCodeUnit } from "../../order.ts";
@@ -57,66 +58,64 @@ interface OwnedFiles {
 }
 
 function ownerNode({ name, kind, files }: OwnedFiles): ByteNode {
-  const root: Folder = { path: "", bytes: 0, own: 0, largest: "", folders: new Map() };
+  const root = newFolder("");
   for (const file of files) addToFolder(root, file);
-  const children = withRest(partsOf(root, root.bytes / minParts).map((folder) => folderNode(folder, kind)));
-  return { name, bytes: root.bytes, kind, children };
+  const parts = partsOf(root, root.bytes / minParts).map((part) => ({ ...part, kind }));
+  return { name, bytes: root.bytes, kind, children: withRest(parts) };
 }
 
-/** A folder is told apart from its parent when that has more than this part of its owner's bytes. */
+/** A folder or a file is told apart from the folder that it is in when that has more than this part of its owner's bytes. */
 const minParts = 12;
 
 interface Folder {
   path: string;
   /** Of all below it. */
   bytes: number;
-  /** Of the files right in it. */
-  own: number;
-  /** Name of the largest file below it. */
-  largest: string;
-  largestSize?: number;
+  /** Right in it. */
+  files: SizedFile[];
   folders: Map<string, Folder>;
 }
 
-function addToFolder(root: Folder, { path, size }: SizedFile): void {
-  const names = path.split("/");
-  const file = names.pop() ?? "";
+function newFolder(path: string): Folder {
+  return { path, bytes: 0, files: [], folders: new Map() };
+}
+
+function addToFolder(root: Folder, file: SizedFile): void {
+  const names = file.path.split("/").slice(0, -1);
   let folder = root;
-  const count = (each: Folder): void => {
-    each.bytes += size;
-    if (size <= (each.largestSize ?? 0)) return;
-    each.largestSize = size;
-    each.largest = file;
-  };
-  count(folder);
+  folder.bytes += file.size;
   for (const name of names.slice(0, maxDepth)) {
-    const next = folder.folders.get(name) ?? {
-      path: `${folder.path}/${name}`,
-      bytes: 0,
-      own: 0,
-      largest: "",
-      folders: new Map<string, Folder>(),
-    };
+    const next = folder.folders.get(name) ?? newFolder(`${folder.path}/${name}`);
     folder.folders.set(name, next);
     folder = next;
-    count(folder);
+    folder.bytes += file.size;
   }
-  folder.own += size;
+  folder.files.push(file);
 }
 
 /** Of a path from an image: deeper folders count to this one. */
 const maxDepth = 40;
 
 /** The folder as it is when it is small, else what it consists of. */
-function partsOf(folder: Folder, limit: number): Folder[] {
-  if (folder.bytes <= limit || folder.folders.size === 0) return [folder];
-  const below = [...folder.folders.values()].flatMap((each) => partsOf(each, limit));
-  return folder.own === 0 ? below : [{ ...folder, bytes: folder.own }, ...below];
+function partsOf(folder: Folder, limit: number): ByteNode[] {
+  const { path, bytes, files, folders } = folder;
+  if (bytes <= limit) return [folderNode(path, bytes)];
+  const large = files.filter(({ size }) => size > limit);
+  const rest = sum(files, ({ size }) => size) - sum(large, ({ size }) => size);
+  return [
+    ...[...folders.values()].flatMap((each) => partsOf(each, limit)),
+    ...large.map((file) => fileNode(file)),
+    ...(rest > 0 ? [folderNode(path, rest)] : []),
+  ];
 }
 
-function folderNode({ path, bytes, largest }: Folder, kind: BytesKind): ByteNode {
+function folderNode(path: string, bytes: number): ByteNode {
   const name = path.split("/").slice(-2).join("/") || "/";
-  return { name, bytes, kind, detail: `${path || "/"}, with ${largest}`, children: [] };
+  return { name, bytes, detail: path || "/", children: [] };
+}
+
+function fileNode({ path, size }: SizedFile): ByteNode {
+  return { name: path.split("/").at(-1) ?? path, bytes: size, detail: `/${path}`, children: [] };
 }
 
 /** Largest first; the many small ones as one. */
@@ -133,5 +132,5 @@ function withRest(nodes: ByteNode[]): ByteNode[] {
 }
 
 function sumOf(nodes: readonly ByteNode[]): number {
-  return nodes.reduce((sum, { bytes }) => sum + bytes, 0);
+  return sum(nodes, ({ bytes }) => bytes);
 }

@@ -73,9 +73,9 @@ tbody tr { border-top: 1px solid var(--line); } .figure { text-align: right; whi
 .timeline .span { width: 50%; } .timeline .span span { position: relative; display: block; height: 10px; background: var(--block); border-radius: 5px; }
 .timeline .span span::after { content: ""; position: absolute; inset: 0 auto 0 calc(var(--from) * 1%); width: max(4px, calc((var(--to) - var(--from)) * 1%)); background: var(--good); border-radius: 5px; }
 .timeline .late .span span::after { background: var(--bad); }
-summary { cursor: pointer; list-style: none; } summary::-webkit-details-marker { display: none; }
+summary { cursor: pointer; list-style: none; position: relative; padding-right: 1.5rem; } summary::-webkit-details-marker { display: none; }
 .group { border-top: 1px solid var(--line); padding: .15rem 0; } .group:last-of-type { border-bottom: 1px solid var(--line); }
-.group > summary { padding: .65rem 0; } .group > summary::after, .check > summary::after { content: "+"; float: right; color: var(--quiet); }
+.group > summary { padding: .65rem 1.5rem .65rem 0; } .group > summary::after, .check > summary::after { content: "+"; position: absolute; right: 0; top: 0; color: var(--quiet); } .group > summary::after { top: .65rem; }
 .group[open] > summary::after, .check[open] > summary::after { content: "−"; }
 .count { margin-left: .6rem; font-size: .875rem; color: var(--quiet); } .count.fail, .count.error { color: var(--bad); font-weight: 600; } .count.warn { color: var(--warn); font-weight: 600; }
 .check { margin: .2rem 0; padding: .35rem .9rem; border-radius: 8px; } .check[open] { background: var(--card); box-shadow: inset 0 0 0 1px var(--line); margin: .5rem 0; padding: .7rem .9rem; }
