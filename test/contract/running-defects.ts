@@ -4,6 +4,8 @@ export interface RunningDefect {
   /** The one check that finds it. */
   id: string;
   what: string;
+  /** Without an engine an image has no capability, and no network but its own, whatever it is told: these it can't do without. */
+  inEnginesOnly?: true;
   spoil(parts: ServerParts): void;
 }
 
@@ -84,8 +86,8 @@ export const runningDefects: RunningDefect[] = [
     id: "runtime.start",
     what: "a start that takes its time",
     spoil: (parts) => {
-      parts.contract.start = 2;
-      at(parts, "START", "time.sleep(2.5)");
+      parts.contract.start = 1;
+      at(parts, "START", "time.sleep(1.2)");
     },
   },
   {
@@ -93,7 +95,64 @@ export const runningDefects: RunningDefect[] = [
     what: "a server that ends at once",
     spoil: (parts) => at(parts, "START", "sys.exit('DATABASE_URL is not set')"),
   },
+  {
+    id: "runtime.port",
+    what: "a server on loopback alone",
+    spoil: (parts) => replace(parts, 'HOST = "0.0.0.0"', 'HOST = "127.0.0.1"'),
+  },
+  {
+    id: "runtime.logs",
+    what: "a Python that buffers",
+    spoil: ({ config }) => void (config.Env = config.Env?.filter((line) => !line.startsWith("PYTHONUNBUFFERED"))),
+  },
+  {
+    id: "runtime.memory",
+    what: "more memory than promised",
+    spoil: (parts) => void (parts.contract.memory = "1MB"),
+  },
+  {
+    id: "runtime.zombies",
+    what: "a PID 1 that waits for its own child alone",
+    spoil: ({ config }) => {
+      config.Entrypoint = [config.Cmd?.[0] ?? "", "-S", "-c", deafInit];
+    },
+  },
+  {
+    id: "runtime.read-only",
+    what: "a server that writes into its home",
+    spoil: (parts) => at(parts, "START", "if os.getuid() == 10001: open('/home/appuser/state', 'w')"),
+  },
+  {
+    id: "runtime.arbitrary-user",
+    what: "a server that wants to be somebody",
+    spoil: (parts) => at(parts, "START", "if os.getuid() != 10001: sys.exit('getpwuid: uid not found')"),
+  },
+  {
+    id: "runtime.capabilities",
+    what: "a port of root's",
+    inEnginesOnly: true,
+    spoil: (parts) => at(parts, "START", "metrics = socket.socket()\nmetrics.bind((HOST, 80))"),
+  },
+  {
+    id: "runtime.no-network",
+    what: "a server that wants a way out",
+    inEnginesOnly: true,
+    spoil: (parts) =>
+      at(parts, "START", "if open('/proc/net/dev').read().count(':') < 2: sys.exit('network is unreachable')"),
+  },
 ];
+
+const deafInit = `
+import os, signal, sys
+child = 0
+early = []
+signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM) if child else early.append(1))
+child = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+if early: os.kill(child, signal.SIGTERM)
+_, status = os.waitpid(child, 0)
+code = os.waitstatus_to_exitcode(status)
+sys.exit(code if code >= 0 else 128 - code)
+`;
 
 /** Puts lines of Python where the server has a mark. */
 function at(parts: ServerParts, mark: "START" | "BEFORE" | "END", lines: string): void {

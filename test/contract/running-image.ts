@@ -51,7 +51,7 @@ export function serverParts(): ServerParts {
         Retries: 3,
       },
     },
-    contract: { role: "api", starts: 2, stop: 5, start: 20, "health-url": "/health" },
+    contract: { role: "api", starts: 1, stop: 5, start: 20, "health-url": "/health" },
     server,
     init,
   };

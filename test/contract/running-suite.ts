@@ -28,7 +28,9 @@ export interface RunningSuite {
 export function describeRunning(title: string, { engine, unavailable, defects }: RunningSuite): void {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-running-"));
   afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
-  const chosen = runningDefects.filter(({ id }) => defects === "all" || defects.includes(id));
+  const chosen = runningDefects.filter(({ id, inEnginesOnly }) =>
+    defects === "all" ? !inEnginesOnly : defects.includes(id),
+  );
 
   describe.skipIf(unavailable)(title, { timeout: 120_000, concurrent: true }, () => {
     it("find nothing in a good server", async () => {

@@ -14,8 +14,8 @@ export interface ContainerProcess {
   state: string;
   /** Effective capabilities. */
   capabilities: bigint;
-  /** Bytes: its share of what it maps, or all of it where the kernel does not tell shares. */
-  memory: number;
+  /** Bytes, what it shares with others too. */
+  resident: number;
 }
 
 /**
@@ -23,37 +23,55 @@ export interface ContainerProcess {
  * its processes: the engine is elsewhere, or in another PID namespace.
  */
 export function processesOf(pid: number): ContainerProcess[] | undefined {
-  const first = readProcess(pid);
-  if (pid <= 0 || first?.innerPid !== 1 || first.innerPid === pid) return undefined;
-  const all = fs
-    .readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => readProcess(Number(name)))
-    .filter((each) => each !== undefined);
-  const found = new Map([[pid, first]]);
-  // A child may have a lower number than its parent, so once is not enough.
-  for (let before = 0; before !== found.size;) {
-    before = found.size;
-    for (const each of all) if (found.has(each.parent)) found.set(each.pid, each);
+  const first = pid > 0 ? readStatus(pid) : undefined;
+  // In this process's own PID namespace it has another number, or it is no container's.
+  if (!first || innerPidOf(first) !== 1 || pid === 1) return undefined;
+  const children = new Map<number, number[]>();
+  const statuses = new Map([[pid, first]]);
+  for (const name of fs.readdirSync("/proc")) {
+    const each = Number(name);
+    const status = Number.isInteger(each) && each !== pid ? readStatus(each) : undefined;
+    if (status === undefined) continue;
+    const parent = numbersOf(status, "PPid")[0] ?? 0;
+    statuses.set(each, status);
+    children.set(parent, [...(children.get(parent) ?? []), each]);
   }
-  return [...found.values()];
+  const found: ContainerProcess[] = [];
+  const visit = (each: number): void => {
+    found.push(describe(each, statuses.get(each) ?? ""));
+    for (const child of children.get(each) ?? []) visit(child);
+  };
+  visit(pid);
+  return found;
 }
 
-function readProcess(pid: number): ContainerProcess | undefined {
-  const status = readText(`/proc/${pid}/status`);
-  if (status === undefined) return undefined;
-  const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
-  const numbers = (name: string) => field(name).split(/\s+/).map(Number);
+function describe(pid: number, status: string): ContainerProcess {
   return {
     pid,
-    innerPid: numbers("NSpid").at(-1) ?? pid,
-    parent: numbers("PPid")[0] ?? 0,
-    uid: insideUid(pid, numbers("Uid")[1] ?? 0),
-    name: field("Name"),
-    state: field("State")[0] ?? "?",
-    capabilities: BigInt(`0x${field("CapEff") || "0"}`),
-    memory: memoryOf(pid, (numbers("VmRSS")[0] || 0) * 1024),
+    innerPid: innerPidOf(status),
+    parent: numbersOf(status, "PPid")[0] ?? 0,
+    uid: insideUid(pid, numbersOf(status, "Uid")[1] ?? 0),
+    name: fieldOf(status, "Name"),
+    state: fieldOf(status, "State")[0] ?? "?",
+    capabilities: BigInt(`0x${fieldOf(status, "CapEff") || "0"}`),
+    resident: (numbersOf(status, "VmRSS")[0] || 0) * 1024,
   };
+}
+
+function readStatus(pid: number): string | undefined {
+  return readText(`/proc/${pid}/status`);
+}
+
+function innerPidOf(status: string): number {
+  return numbersOf(status, "NSpid").at(-1) ?? 0;
+}
+
+function fieldOf(status: string, name: string): string {
+  return new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
+}
+
+function numbersOf(status: string, name: string): number[] {
+  return fieldOf(status, name).split(/\s+/).map(Number);
 }
 
 /** user_namespaces(7): rows of first uid inside, first uid as we see it, count. */
@@ -65,14 +83,15 @@ function insideUid(pid: number, uid: number): number {
   return uid;
 }
 
-function memoryOf(pid: number, resident: number): number {
+/** Bytes: a process's share of what it maps, or all of it where the kernel does not tell shares. */
+export function memoryOf({ pid, resident }: ContainerProcess): number {
   const share = /^Pss:\s*(\d+) kB$/m.exec(readText(`/proc/${pid}/smaps_rollup`) ?? "")?.[1];
   return share === undefined ? resident : Number(share) * 1024;
 }
 
 /** Addresses at which something in the container's network listens, by port: `0.0.0.0`, `127.0.0.1`, `::`, `::1` or others in hexadecimal. */
 export function listenersOf(pid: number): Map<number, string[]> | undefined {
-  if (readProcess(pid)?.innerPid !== 1) return undefined;
+  if (innerPidOf(readStatus(pid) ?? "") !== 1) return undefined;
   const found = new Map<number, string[]>();
   for (const name of ["tcp", "tcp6"]) {
     for (const line of (readText(`/proc/${pid}/net/${name}`) ?? "").split("\n")) {
