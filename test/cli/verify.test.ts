@@ -59,10 +59,6 @@ describe("sheaf verify", () => {
     expect(json).toMatchObject({ verdict: "incomplete", runtime: null });
   });
 
-  it("is no pass without --static either, as long as nothing is run", async () => {
-    expect((await run(whole)).json).toMatchObject({ verdict: "incomplete" });
-  });
-
   it("finds the same in an archive", async () => {
     const promised = { contract: whole.contract, static: true };
     const layout = (await run(promised)).json as { checks: object[] };

@@ -5,12 +5,16 @@ import { describe, expect, it } from "vitest";
 
 import { verdictJunit } from "../../src/report/verdict-junit.ts";
 import { has, run, temporary } from "../archive/oracle.ts";
+import { requireOrSkip } from "../lab/lab.ts";
 import { brokenImage, hostileVerification } from "./verdicts.ts";
 
 const tools = path.join(import.meta.dirname, "..", "..", ".tools");
 const python = path.join(tools, "python", "bin", "python");
 const schema = path.join(tools, "schemas", "junit.xsd");
-const oracle = fs.existsSync(schema) && has(python, "-c", "import junitparser, xmlschema");
+const oracle = requireOrSkip(
+  "JUnit's schema with junitparser and xmlschema",
+  fs.existsSync(schema) && has(python, "-c", "import junitparser, xmlschema"),
+);
 
 interface ReadCase {
   name: string;

@@ -9,10 +9,11 @@ import type { Verification } from "../../src/contract/verify-image.ts";
 import { byteTree } from "../../src/report/html/byte-tree.ts";
 import { verdictHtml } from "../../src/report/verdict-html.ts";
 import { apiParts, verifyParts } from "../contract/image-dsl.ts";
+import { requireOrSkip } from "../lab/lab.ts";
 import { Browser, chromium } from "./chromium.ts";
 import { brokenImage, hostile, hostileVerification } from "./verdicts.ts";
 
-const skipped = "missing" in chromium;
+const skipped = !requireOrSkip("Chromium", "program" in chromium);
 const reason = "missing" in chromium ? ` (${chromium.missing})` : "";
 const desktop = { width: 1200, height: 900 };
 

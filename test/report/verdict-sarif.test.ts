@@ -6,13 +6,17 @@ import { describe, expect, it } from "vitest";
 import type { Verification } from "../../src/contract/verify-image.ts";
 import { verdictSarif } from "../../src/report/verdict-sarif.ts";
 import { has, run, temporary } from "../archive/oracle.ts";
+import { requireOrSkip } from "../lab/lab.ts";
 import { apiParts, verifyParts } from "../contract/image-dsl.ts";
 import { brokenImage, hostileVerification } from "./verdicts.ts";
 
 const tools = path.join(import.meta.dirname, "..", "..", ".tools");
 const python = path.join(tools, "python", "bin", "python");
 const schema = path.join(tools, "schemas", "sarif-2.1.0.json");
-const oracle = fs.existsSync(schema) && has(python, "-c", "import jsonschema");
+const oracle = requireOrSkip(
+  "SARIF's schema with jsonschema",
+  fs.existsSync(schema) && has(python, "-c", "import jsonschema"),
+);
 
 interface Result {
   ruleId: string;
