@@ -114,20 +114,24 @@ function headerMarkup(verdict: ImageVerdict): Markup {
 function sentence({ verdict, checks }: ImageVerdict): Markup {
   const count = (wanted: CheckResult["verdict"]) => checks.filter((check) => check.verdict === wanted).length;
   const notRun = checks.filter((check) => check.notRun);
+  const passed = plural(count("pass") + count("warn"), "check");
+  const reasons = new Set(notRun.map(({ measured }) => measured));
+  const reason = reasons.size === 1 ? ` (${[...reasons].join("")})` : "";
   const warned = count("warn") > 0 ? `, with ${plural(count("warn"), "warning")}` : "";
-  if (verdict === "pass")
-    return markup`It keeps its promises: all ${count("pass") + count("warn")} checks passed${warned}.`;
+  if (verdict === "pass") return markup`It keeps its promises: all ${passed} passed${warned}.`;
   if (verdict === "incomplete")
-    return markup`Nothing failed, but this is no pass: ${count("pass") + count("warn")} checks passed${warned}, and ${notRun.length} ${notRun.length === 1 ? "was" : "were"} not run (${notRun[0]?.measured}).`;
+    return markup`Nothing failed, but this is no pass: ${passed} passed${warned}, and ${notRun.length} ${notRun.length === 1 ? "was" : "were"} not run${reason}.`;
   const wrong = checks.filter((check) => check.verdict === "fail" || check.verdict === "error");
   const [first] = wrong;
   const left = notRun.length > 0 ? `; ${notRun.length} not run` : "";
   if (wrong.length === 1 && first) {
     const how = first.verdict === "fail" ? "It breaks one promise" : "One promise could not be decided";
-    return markup`${how}, <a href="#${first.id}"><code>${first.id}</code></a>: <bdi>${first.measured}</bdi>. ${count("pass")} checks passed${warned}${left}.`;
+    return markup`${how}, <a href="#${first.id}"><code>${first.id}</code></a>: <bdi>${first.measured}</bdi>. ${plural(count("pass"), "check")} passed${warned}${left}.`;
   }
+  const passes = `${plural(count("pass"), "check")} passed${warned}${left}`;
+  if (count("fail") === 0) return markup`${plural(count("error"), "promise")} could not be decided; ${passes}.`;
   const undecided = count("error") > 0 ? `, and ${count("error")} could not be decided` : "";
-  return markup`It breaks ${plural(count("fail"), "promise")}${undecided}; ${count("pass")} checks passed${warned}${left}.`;
+  return markup`It breaks ${plural(count("fail"), "promise")}${undecided}; ${passes}.`;
 }
 
 function mark({ verdict }: ImageVerdict): string {

@@ -32,6 +32,12 @@ describe("the page of a verdict, as text", () => {
     expect(sentenceOf(broken)).toMatch(
       /^It breaks one promise, files\.secret: \/app\/\.env looks like .+\. \d+ checks passed; \d+ not run\.$/,
     );
+    const errors = broken.verdict.checks.map((check, index) =>
+      index < 2 || check.verdict === "fail" ? { ...check, verdict: "error" as const } : check,
+    );
+    expect(sentenceOf({ ...broken, verdict: { ...broken.verdict, checks: errors } })).toMatch(
+      /^3 promises could not be decided; \d+ checks passed; \d+ not run\.$/,
+    );
     const [first, ...others] = broken.verdict.checks;
     const verdict = { ...broken.verdict, checks: [{ ...first, verdict: "fail" } as CheckResult, ...others] };
     expect(sentenceOf({ ...broken, verdict })).toMatch(/^It breaks 2 promises; \d+ checks passed; \d+ not run\.$/);
