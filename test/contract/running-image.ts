@@ -70,12 +70,15 @@ export function buildServer({ config, server: program, init: script }: ServerPar
 /** Holds a server to its contract in one runtime. */
 export async function verifyServer(
   parts: ServerParts,
-  { engine, folder }: { engine: Runtime["kind"]; folder: string },
+  {
+    engine,
+    folder,
+    signal = new AbortController().signal,
+  }: { engine: Runtime["kind"]; folder: string; signal?: AbortSignal },
 ): Promise<Verification> {
   const image = buildServer(parts);
   const runtime = image.config.config ?? {};
   const contract = resolveContract({ name: "server", runtime, config: { contract: parts.contract } });
-  const { signal } = new AbortController();
   const facts = await readImageFacts(image, { interest: interestOf(contract, runtime), signal });
   const store = openStore(folder);
   const session = await openSession({ image, contract, store, engine, emit: silent, signal });

@@ -5,7 +5,7 @@ import type { RunningCheck, RunningContext } from "./running-check.ts";
 import { fail, type Finding, notApplicable, notRun, pass } from "../finding.ts";
 import type { Container } from "./container.ts";
 import { pythonIn } from "./image-programs.ts";
-import { signalAll } from "./processes.ts";
+import { processesOf, signalAll } from "./processes.ts";
 import type { Session } from "./session.ts";
 import { secondsText } from "./texts.ts";
 import { guarded, whenRunning, withFresh } from "./with-container.ts";
@@ -80,14 +80,15 @@ export const runtimeHealthNegative: RunningCheck = {
 
 /** What the probe says of a container whose processes, but for PID 1, were killed. */
 async function afterDeath(session: Session, container: Container): Promise<Finding> {
-  for (let tries = 0; tries < 20 && container.exitCode === undefined; tries++) await sleep(50);
+  const isGone = () => container.exitCode !== undefined || processesOf(container.running.pid) === undefined;
+  for (let tries = 0; tries < 20 && !isGone(); tries++) await sleep(50);
   // PID 1 is the server itself: to end it is to end the container, which no engine overlooks.
-  if (container.exitCode === undefined && session.target.path !== undefined) {
+  if (!isGone() && session.target.path !== undefined) {
     const answer = await session.answer(container);
     if (answer === true && signalAll(container.running.pid, "SIGKILL"))
-      for (let tries = 0; tries < 100 && container.exitCode === undefined; tries++) await sleep(50);
+      for (let tries = 0; tries < 100 && !isGone(); tries++) await sleep(50);
   }
-  if (container.exitCode !== undefined) return pass("killed: the container ends with the server");
+  if (isGone()) return pass("killed: the container ends with the server");
   const result = await session.probe(container);
   if (result?.code === 0 && (await session.answer(container)) !== true) return sleeper("is dead", "killed by SIGKILL");
   return pass(`killed: ${probeEvidence(result?.code ?? 1, `${result?.stdout}${result?.stderr}`)}`);
