@@ -24,7 +24,7 @@ async function runCommand(command: string[], settings: CustomCheckSettings, cont
       hint: settings.hint ?? `run it in a container: ${command.join(" ")}`,
     });
   }
-  return holdsOutput(printed, `exit code ${code}`, settings);
+  return holdsOutput(printed.trimEnd(), `exit code ${code}`, settings);
 }
 
 async function runRequest(settings: CustomCheckSettings, container: Container): Promise<Finding> {
