@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { Emit } from "../../events.ts";
 import type { Image } from "../../oci/image.ts";
 import type { Store } from "../../store/store.ts";
@@ -22,6 +24,9 @@ export function daemonlessRuntime(image: Image, store: Store, emit: Emit): Runti
         const exited = running.exited.finally(() => relay.close());
         return { running: { ...running, exited, stop: stopThen(running, exited) }, startedAt, port: relay.port };
       } catch (error) {
+        // A command that has ended takes its network along: that it did is what there is to say.
+        const ended = await Promise.race([running.exited, sleep(1000, undefined)]);
+        if (ended !== undefined) return { running, startedAt };
         await running.stop("SIGKILL");
         throw error;
       }

@@ -97,15 +97,12 @@ export class Session {
     if (this.#closed) throw new Error("the session is closed");
     const starting = this.#begin(way);
     this.#open.add(starting);
-    try {
-      const container = await starting;
-      void container.running.exited.catch(() => undefined).then(() => this.#open.delete(starting));
-      signal.throwIfAborted();
-      return container;
-    } catch (error) {
-      this.#open.delete(starting);
-      throw error;
-    }
+    const forget = (): void => void this.#open.delete(starting);
+    // It stays among the open ones until it is gone: the image can't be removed before.
+    void starting.then(({ running }) => running.exited).then(forget, forget);
+    const container = await starting;
+    signal.throwIfAborted();
+    return container;
   }
 
   /** Waits for the first valid answer; seconds from the start of the command. @throws DidNotStart */
