@@ -17,7 +17,7 @@ import { compileReached } from "./reach.ts";
 import type { PlanServices } from "./services.ts";
 
 /** Raised when the same request gives another environment. */
-const environmentVersion = 3;
+const environmentVersion = 4;
 
 export interface EnvironmentRequest extends GatherRequest {
   user: { name: string; uid: number; gid: number };
