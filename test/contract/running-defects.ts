@@ -59,7 +59,7 @@ export const runningDefects: RunningDefect[] = [
       at(
         parts,
         "BEFORE",
-        "def send(client, text):\n    client.sendall(text[:-4].encode())\n    time.sleep(0.15)\n    client.sendall(text[-4:].encode())\nsignal.signal(signal.SIGTERM, lambda *_: os._exit(0))",
+        "def send(client, text):\n    client.sendall(text[:-4].encode())\n    time.sleep(0.5)\n    client.sendall(text[-4:].encode())\nsignal.signal(signal.SIGTERM, lambda *_: os._exit(0))",
       );
     },
   },
