@@ -83,9 +83,13 @@ export async function build(client: string, context: string, options: BuildOptio
   throw new Error(`docker build ended with ${outcome.code}:\n${outcome.log.slice(-4000)}`);
 }
 
-/** A Dockerfile whose cache mounts nobody has filled yet, so that a build without the layer cache is a clean one. */
+/**
+ * A Dockerfile whose cache mounts nobody has filled yet, so that a build without the layer cache is a clean one; and whose
+ * steps are its own, so that nothing is taken from a build of the same file that another test makes meanwhile.
+ */
 export function withOwnCaches(dockerfile: string, unique: string): string {
-  return dockerfile.replaceAll(/--mount=type=cache,([^\s\\]*)/g, (_, rest: string) => {
+  const own = dockerfile.replaceAll(/^FROM python:.*$/gm, (line) => `${line}\nENV SHEAF_TEST=${unique}`);
+  return own.replaceAll(/--mount=type=cache,([^\s\\]*)/g, (_, rest: string) => {
     const target = /(?:^|,)(?:target|dst|destination)=([^,]+)/.exec(rest)?.[1] ?? "";
     const others = rest.split(",").filter((word) => !word.startsWith("id="));
     return `--mount=type=cache,id=${unique}${target.replaceAll("/", "-")},${others.join(",")}`;

@@ -1,6 +1,7 @@
 /** Each kind of repository, planned by the command line and built by a real engine, against the same golden files. */
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -34,6 +35,8 @@ describe.skipIf(!client)(
       const open = await serveWheels(wheels);
       const folder = writeFiles(room.folder(kind.name), { ...kind.files, ...(await lockOf(kind, open)) });
 
+      // What has no lock is resolved by uv, which the test's own index doesn't have.
+      await bringUv(folder);
       const outcome = await sheaf(["dockerfile", folder], { env: open.env });
       expect(outcome.code, outcome.stderr).toBe(0);
       for (const name of fs.readdirSync(path.join(golden, kind.name)).filter((each) => !each.endsWith(".lock"))) {
@@ -140,6 +143,13 @@ describe.skipIf(!client)(
 );
 
 /** The lock that goes with a repository, made for the index of the test. */
+/** Into the store that the command line of the tests uses, unless there is one where it runs. */
+function bringUv(folder: string) {
+  const store = openStore(sharedStore);
+  const emit = () => undefined;
+  return findUv(folder, { store, emit, fetcher: createFetcher({ store, emit }) });
+}
+
 async function lockOf(kind: Kind, index: LocalIndex): Promise<Record<string, string>> {
   if (kind.lock === "none") return {};
   if (kind.lock === "requirements.txt") {
@@ -150,10 +160,8 @@ async function lockOf(kind: Kind, index: LocalIndex): Promise<Record<string, str
       ),
     };
   }
-  const store = openStore(sharedStore);
-  const emit = () => undefined;
-  const folder = fs.mkdtempSync(path.join(store.root, "tmp", "uv-lock-"));
-  const uv = await findUv(folder, { store, emit, fetcher: createFetcher({ store, emit }) });
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-uv-lock-"));
+  const uv = await bringUv(folder);
   try {
     writeFiles(folder, kind.files);
     const env = { ...process.env, ...index.env, UV_DEFAULT_INDEX: index.url, UV_PYTHON_DOWNLOADS: "never" };
@@ -163,7 +171,6 @@ async function lockOf(kind: Kind, index: LocalIndex): Promise<Record<string, str
     return { "uv.lock": fs.readFileSync(path.join(folder, "uv.lock"), "utf8") };
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
-    store.dispose();
   }
 }
 
