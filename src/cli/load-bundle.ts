@@ -30,8 +30,17 @@ export function loadBundle(command: string | undefined): Bundle {
   const word = /^[a-z]{1,16}$/.test(command ?? "") ? command : "help";
   const name = `${word}-${version}-${process.version}-${process.arch}-${size}-${Math.floor(mtimeMs)}`;
   const { exports, save } = loadCompiled({ file, cache: path.join(defaultStoreRoot(), "code", name) });
-  return { runCommandLine: (exports as typeof CommandLine).runCommandLine, done: save };
+  const done = () => {
+    if (performance.now() < longest) save();
+  };
+  return { runCommandLine: (exports as typeof CommandLine).runCommandLine, done };
 }
+
+/**
+ * In ms: a command that takes longer runs code that a short one would only have to read back. What a long one gains is
+ * nothing beside what it takes.
+ */
+const longest = 2000;
 
 /** dist/command-line.cjs, seen from whichever bundled file this module ended up in. */
 function bundleFile(): string {
