@@ -255,7 +255,6 @@ interface IndexFile {
   label: string;
 }
 
-/** By its hash where the archive offers that, so that an update of the mirror between two requests does no harm. */
 /** Returns an index that is whole: what the store has of it may be damaged. */
 async function download(file: IndexFile, options: DebianArchiveOptions): Promise<Digest> {
   // Reading removes a damaged copy.
@@ -263,6 +262,7 @@ async function download(file: IndexFile, options: DebianArchiveOptions): Promise
   return fetchIndex(file, options);
 }
 
+/** By its hash where the archive offers that, so that an update of the mirror between two requests does no harm. */
 async function fetchIndex(file: IndexFile, options: DebianArchiveOptions): Promise<Digest> {
   const { suite, name, sha256, size, label } = file;
   const folder = name.includes("/") ? `${name.slice(0, name.lastIndexOf("/"))}/` : "";
