@@ -9,7 +9,14 @@ import { withFreshInput } from "./damaged-input.ts";
 import { type DebFacts, knownDeb } from "./deb.ts";
 import { type InterpreterFacts, knownInterpreter } from "./interpreter.ts";
 import type { IngestTasks } from "./tasks.ts";
-import { type IngestedWheel, knownWheel, wheelEntries, type WheelFacts, type WheelTask } from "./wheel.ts";
+import {
+  type DeviceOptions,
+  type IngestedWheel,
+  knownWheel,
+  wheelEntries,
+  type WheelFacts,
+  type WheelTask,
+} from "./wheel.ts";
 import { findCollisions } from "./collisions.ts";
 
 export interface IngestServices {
@@ -23,6 +30,8 @@ export interface InstallOptions {
   layout: PythonLayout;
   strip: boolean;
   mtime: number;
+  /** What is done to the CUDA libraries of a distribution; undefined: nothing. */
+  deviceOf?: (distribution: Distribution) => DeviceOptions | undefined;
 }
 
 export interface WheelOptions extends InstallOptions {
@@ -75,13 +84,15 @@ export function startWheel(distribution: Distribution, options: InstallOptions, 
 
 async function one(
   distribution: Distribution,
-  options: InstallOptions & { exclude: string[] },
+  { deviceOf, ...options }: InstallOptions & { exclude: string[] },
   { store, fetcher, tasks, emit }: IngestServices,
 ): Promise<WheelFacts> {
   const digest: Digest = `sha256:${distribution.sha256}`;
   // NVIDIA's licence allows its libraries to be passed on as they are.
   const strip = options.strip && !distribution.name.startsWith("nvidia-");
+  const device = deviceOf?.(distribution);
   const task: WheelTask = { storeRoot: store.root, digest, filename: distribution.filename, ...options, strip };
+  if (device) task.device = device;
   const known = knownWheel(store, task);
   if (known) return known;
   const label = `${distribution.name} ${distribution.version}`;

@@ -23,6 +23,44 @@ export interface WheelFacts {
   /** Key of the record that lists the entries. */
   entriesKey: string;
   segment: SegmentRef;
+  /** What was done to its CUDA libraries; absent when nothing was. */
+  device?: DeviceFacts;
+}
+
+/** What is done to the CUDA libraries of a wheel. */
+export interface DeviceOptions {
+  /** Compute capabilities as 86, 90; empty: all device code stays. */
+  targets: number[];
+  /** Files that are left out, sorted by path. */
+  leaveOut: LeftOut[];
+}
+
+/** Files of a wheel that are left out, or replaced by a stub. */
+export interface LeftOut {
+  /** Path in the wheel, as installed below the library folder; a trailing `*` stands for all that begin so. */
+  path: string;
+  how: "drop" | "stub";
+  /** As settings name the library: `cufft`. */
+  library: string;
+  /** What brings it back: `keep = ["cufft"]`. */
+  setting: string;
+}
+
+/** Sizes in bytes, of all files of the wheel that were looked at. */
+export interface DeviceFacts {
+  before: number;
+  after: number;
+  /** Sorted by path from the root of the image. */
+  libraries: DeviceLibrary[];
+}
+
+export interface DeviceLibrary {
+  path: string;
+  before: number;
+  after: number;
+  outcome: "trimmed" | "whole" | "dropped" | "stubbed";
+  /** Why device code stayed. */
+  note?: string;
 }
 
 /** A distribution with what its wheel comes to. */
@@ -41,6 +79,8 @@ export interface WheelTask {
   exclude: string[];
   /** Seconds since 1970 for every entry. */
   mtime: number;
+  /** Absent: CUDA libraries stay as they are. */
+  device?: DeviceOptions;
 }
 
 /** Raised when the same wheel gives other bytes. */
