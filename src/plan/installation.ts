@@ -6,7 +6,7 @@ import { lockProject } from "../resolve/lock.ts";
 import { sourceOf } from "../resolve/read-pins.ts";
 import { readRequirements, type RequirementsSet } from "../resolve/requirements.ts";
 import type { Distribution, Resolution } from "../resolve/resolution.ts";
-import type { ResolveRequest } from "../resolve/resolve.ts";
+import type { ResolveRequest } from "../resolve/request.ts";
 import { readToml, table, tables, text, texts } from "../resolve/toml.ts";
 import type { ImageIntent } from "./choose-images.ts";
 import type { InstallPlan } from "./image-plan.ts";

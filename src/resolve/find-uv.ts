@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { promisify } from "node:util";
 
 import { SheafError } from "../errors.ts";
-import type { ResolveServices } from "./resolve.ts";
+import type { ResolveServices } from "./request.ts";
 
 const run = promisify(execFile);
 

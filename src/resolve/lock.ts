@@ -11,7 +11,7 @@ import type { Pin } from "./pins.ts";
 import { type PinsReading, readPins } from "./read-pins.ts";
 import { logicalLines, viaOf } from "./requirements.ts";
 import { indexSettings } from "./resolve-anew.ts";
-import type { ResolveRequest, ResolveServices } from "./resolve.ts";
+import type { ResolveRequest, ResolveServices } from "./request.ts";
 import { satisfies } from "./specifiers.ts";
 import { byCodeUnit } from "../order.ts";
 

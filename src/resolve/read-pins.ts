@@ -10,7 +10,7 @@ import { readUvLock } from "./locks/uv-lock.ts";
 import type { LockReading } from "./pins.ts";
 import { readPyproject } from "./pyproject.ts";
 import { readRequirements, type RequirementsSet } from "./requirements.ts";
-import type { ResolveRequest, ResolveServices } from "./resolve.ts";
+import type { ReadContext, ResolveRequest } from "./request.ts";
 import { table, texts, type TomlTable } from "./toml.ts";
 import { type DependencySource, type LockKind, selectSource } from "./select-source.ts";
 
@@ -21,12 +21,6 @@ export interface PinsReading extends LockReading {
   onlyBinary: ReadonlySet<string>;
   /** The files that uv resolved, when no lock pins anything. */
   resolvedFrom?: string[];
-}
-
-export interface ReadContext {
-  services: ResolveServices;
-  inputs: Inputs;
-  settings: IndexSettings;
 }
 
 /** Reads the pins of a project from whatever it has; with nothing that pins, uv resolves. Extras and groups are normalised. */

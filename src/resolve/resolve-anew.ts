@@ -9,7 +9,7 @@ import type { LockReading } from "./pins.ts";
 import { readPins, sourceSettings } from "./read-pins.ts";
 import { readPyproject } from "./pyproject.ts";
 import type { Resolution } from "./resolution.ts";
-import type { ResolveRequest, ResolveServices } from "./resolve.ts";
+import type { ResolveRequest, ResolveServices } from "./request.ts";
 import { satisfies } from "./specifiers.ts";
 import { byCodeUnit } from "../order.ts";
 

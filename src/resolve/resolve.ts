@@ -1,33 +1,6 @@
-import type { Emit } from "../events.ts";
-import type { Fetcher } from "../fetch/fetcher.ts";
-import type { Project } from "../project/project.ts";
-import type { Store } from "../store/store.ts";
 import { type InputDigests, Inputs } from "./inputs.ts";
-import type { Distribution, Resolution, Target } from "./resolution.ts";
-
-export interface ResolveRequest {
-  project: Project;
-  target: Target;
-  extras: string[];
-  groups: string[];
-  /** requirements files, from the project's root, to use instead of what is detected. */
-  requirements?: string[];
-  /** Refuses distributions that have an sdist only. */
-  noBuild?: boolean;
-  /** Looks up and resolves anew instead of taking what the store knows. */
-  refresh?: boolean;
-  /**
-   * Told of each distribution as soon as its file is chosen, so that fetching may begin while others are still looked up.
-   * Not called for what the store knows already.
-   */
-  onDistribution?: (distribution: Distribution) => void;
-}
-
-export interface ResolveServices {
-  store: Store;
-  fetcher: Fetcher;
-  emit: Emit;
-}
+import type { ResolveRequest, ResolveServices } from "./request.ts";
+import type { Resolution } from "./resolution.ts";
 
 /** What the store keeps of a resolution. URLs in it carry no credentials. */
 interface ResolutionRecord {

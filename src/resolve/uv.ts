@@ -11,10 +11,9 @@ import { findUv, type Uv } from "./find-uv.ts";
 import type { IndexSettings } from "./index-config.ts";
 import { readPylockPackages } from "./locks/pylock.ts";
 import type { LockReading } from "./pins.ts";
-import type { ReadContext } from "./read-pins.ts";
 import { logicalLines, viaOf } from "./requirements.ts";
 import type { Target } from "./resolution.ts";
-import type { ResolveRequest } from "./resolve.ts";
+import type { ReadContext, ResolveRequest } from "./request.ts";
 
 const run = promisify(execFile);
 

@@ -11,7 +11,8 @@ import type { SheafEvent } from "../../src/events.ts";
 import { createFetcher } from "../../src/fetch/create-fetcher.ts";
 import type { DependencyFile, Project } from "../../src/project/project.ts";
 import type { Resolution, Target } from "../../src/resolve/resolution.ts";
-import { resolveDistributions, type ResolveRequest, type ResolveServices } from "../../src/resolve/resolve.ts";
+import type { ResolveRequest, ResolveServices } from "../../src/resolve/request.ts";
+import { resolveDistributions } from "../../src/resolve/resolve.ts";
 import { openStore } from "../../src/store/store.ts";
 
 export const target: Target = { platform: { os: "linux", architecture: "amd64" }, python: "3.12.1", glibc: [2, 36] };
