@@ -15,7 +15,7 @@ import type { Layer } from "../oci/image.ts";
 import { platformName } from "../platform.ts";
 import type { Distribution } from "../resolve/resolution.ts";
 import type { Digest } from "../store/store.ts";
-import type { GatherRequest, ReasonedDeb } from "./gather.ts";
+import type { GatherRequest, ReasonedDeb } from "./gather-request.ts";
 import type { InterpreterFacts } from "../ingest/interpreter.ts";
 import { debianFiles } from "./debian-files.ts";
 import { closeNative } from "./native.ts";

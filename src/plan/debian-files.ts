@@ -1,5 +1,5 @@
 import type { SegmentRef } from "../oci/compose-layer.ts";
-import type { ReasonedDeb } from "./gather.ts";
+import type { ReasonedDeb } from "./gather-request.ts";
 
 /** What Debian packages bring to one layer. */
 export interface DebianFiles {

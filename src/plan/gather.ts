@@ -1,42 +1,19 @@
 import type { OwnerBytecode } from "../ingest/bytecode.ts";
 import { basePackages } from "../debian/base.ts";
-import type { DebianArchive } from "../debian/archive.ts";
 import { SheafError } from "../errors.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
-import { type DebOptions, type IngestedDeb, ingestHostInterpreter, ingestWheels } from "../ingest/ingest.ts";
+import { type DebOptions, ingestHostInterpreter, ingestWheels } from "../ingest/ingest.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { InterpreterFacts } from "../ingest/interpreter.ts";
 import type { IngestedWheel } from "../ingest/wheel.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
 import { pythonLayout } from "../interpreter/layout.ts";
-import type { Platform } from "../platform.ts";
-import type { Distribution, Resolution } from "../resolve/resolution.ts";
+import type { Distribution } from "../resolve/resolution.ts";
+import type { GatherRequest, ReasonedDeb } from "./gather-request.ts";
 import { closeNative } from "./native.ts";
 import { startBase } from "./start-early.ts";
 import type { PlanServices } from "./services.ts";
-
-export interface GatherRequest {
-  platform: Platform;
-  archive: DebianArchive;
-  choice: InterpreterChoice;
-  /** Debian's interpreter: its packages and where it keeps its parts. */
-  debianPython?: { packages: string[]; layout: PythonLayout };
-  resolution: Resolution;
-  /** Debian packages asked for by name, with who asks. */
-  packages: ReadonlyMap<string, string>;
-  shell: boolean;
-  strip: boolean;
-  ignoreScripts: string[];
-  /** Distributions whose files win over others'. */
-  keepFilesOf: string[];
-  mtime: number;
-  /** The image that all of it goes over, and packages that it needs for that; none when the base is composed. */
-  over?: { image: BaseImage; packages: string[] };
-}
-
-/** A Debian package of the image, and why it is there. */
-export type ReasonedDeb = IngestedDeb & { reason: string };
 
 /** The Python side of an image, which is compiled while Debian's side is still being fetched. */
 export interface InstalledPython {
