@@ -66,8 +66,12 @@ export function truncated(received: number, expected: number): PassingFailure {
 function canPass(error: unknown): boolean {
   if (error instanceof PassingFailure) return true;
   const code = causeCode(error);
-  return code === undefined ? false : code.startsWith("UND_ERR") || networkCodes.has(code);
+  if (code === undefined || ended.has(code)) return false;
+  return code.startsWith("UND_ERR") || networkCodes.has(code);
 }
+
+/** The command is over, or was interrupted, and its connections with it. */
+const ended = new Set(["UND_ERR_DESTROYED", "UND_ERR_CLOSED", "UND_ERR_ABORTED"]);
 
 const networkCodes = new Set([
   "ECONNRESET",

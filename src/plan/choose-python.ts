@@ -4,8 +4,8 @@ import type { DebianArchive } from "../debian/archive.ts";
 import { SheafError } from "../errors.ts";
 import { chooseInterpreter, type InterpreterChoice, runsHere } from "../interpreter/choose.ts";
 import type { InterpreterRequest } from "../interpreter/request.ts";
-import { discoverInterpreters, thisMachine } from "../interpreter/discover.ts";
-import type { Platform } from "../platform.ts";
+import { discoverInterpreters, type Machine, thisMachine } from "../interpreter/discover.ts";
+import { hostPlatform, machineOf, type Platform } from "../platform.ts";
 import type { Project } from "../project/project.ts";
 import { satisfies } from "../resolve/specifiers.ts";
 import type { PlanNote } from "./image-plan.ts";
@@ -94,15 +94,19 @@ function notesOn({ kind, version, suite }: InterpreterChoice): PlanNote[] {
   ];
 }
 
-/** An interpreter of this machine that compiles bytecode for the choice, if there is one. */
+/**
+ * An interpreter of this machine that compiles bytecode for the choice, if there is one. Bytecode is the same for every
+ * architecture.
+ */
 export function findCompiler(
   choice: InterpreterChoice,
-  { platform, storeRoot }: { platform: Platform; storeRoot: string },
+  { platform, storeRoot, machine = thisMachine() }: { platform: Platform; storeRoot: string; machine?: Machine },
 ): string | undefined {
   if (choice.prefix !== undefined && runsHere(platform))
     return path.join(choice.prefix, "bin", `python${choice.minor}`);
-  const { candidates } = discoverInterpreters(thisMachine(), path.join(storeRoot, "python"));
-  const same = candidates.find((candidate) => candidate.minor === choice.minor && runsHere(platform));
+  const host = hostPlatform();
+  const { candidates } = discoverInterpreters(machine, path.join(storeRoot, "python"));
+  const same = candidates.find((each) => host && each.machine === machineOf(host) && each.minor === choice.minor);
   return same && path.join(same.prefix, "bin", `python${choice.minor}`);
 }
 

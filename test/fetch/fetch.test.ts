@@ -6,12 +6,14 @@ import * as path from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 
+import { Agent } from "undici";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 import type { SheafEvent } from "../../src/events.ts";
 import { createFetcher } from "../../src/fetch/create-fetcher.ts";
 import { showUrl } from "../../src/fetch/show-url.ts";
 import type { Fetcher } from "../../src/fetch/fetcher.ts";
+import { withRetries } from "../../src/fetch/retry.ts";
 import { netrcCredentials, parseNetrc } from "../../src/fetch/netrc.ts";
 import { httpRequest } from "../../src/fetch/transport.ts";
 import { openStore, sha256, type Store } from "../../src/store/store.ts";
@@ -99,6 +101,21 @@ describe("a download", () => {
       message: expect.stringContaining(String(status)),
     });
     expect(requests).toHaveLength(1);
+  });
+
+  it("is not tried again once the command is over", async () => {
+    let arrived = () => {};
+    const asked = new Promise<void>((resolve) => (arrived = resolve));
+    const { url, events } = await bench(() => arrived());
+    const agent = new Agent();
+    const attempt = withRetries({ url, label: "demo 1.0", emit: (event) => events.push(event) }, () =>
+      agent.request({ origin: url, path: "/", method: "GET" }),
+    );
+    const outcome = expect(attempt).rejects.toMatchObject({ code: "UND_ERR_DESTROYED" });
+    await asked;
+    await agent.destroy();
+    await outcome;
+    expect(events).toEqual([]);
   });
 
   it("of more bytes than were told ends there", async () => {
