@@ -234,6 +234,21 @@ const toolkitDrivers: Record<string, string | undefined> = {
   "13.1": "590.44.01",
 };
 
+/** The newest CUDA that a driver knows, `12.0` of `525.60.13`; undefined for drivers that are older than all that are known. */
+export function cudaOfDriver(driver: string): string | undefined {
+  const known = Object.entries(toolkitDrivers).filter(([, each]) => each !== undefined && !isOlder(driver, each));
+  return known.at(-1)?.[0];
+}
+
+function isOlder(driver: string, other: string): boolean {
+  const [numbers, others] = [driver, other].map((text) => text.split(".").map(Number)) as [number[], number[]];
+  for (const [index, limit] of others.entries()) {
+    const difference = (numbers[index] ?? 0) - limit;
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}
+
 /** Drivers before this one don't know device code that is compressed with zstd. */
 export const zstdDriver = "550.54.14";
 

@@ -1,0 +1,199 @@
+/**
+ * The program that asks the driver before the image's command starts, and then becomes that command. It is Python 3.8
+ * without anything but the standard library; `IMAGE` stands before it as a dictionary.
+ *
+ * The driver is asked by a child: one that hangs or dies of it costs a line, never the start. What Python changes of a
+ * process (ignored signals) is undone before the command takes over, so it has the PID, the signals, the environment and
+ * the exit code that it would have had.
+ *
+ * Which code runs on which GPU is decided as in architecture.ts; a test holds the two against one another.
+ */
+export const preflightProgram = String.raw`
+import os
+import sys
+
+NO_DEVICE = 100
+MAJOR, MINOR = 75, 76
+EMBEDDED = (53, 62, 72, 87, 101)
+SECONDS = 20
+UNFIT = 69
+
+
+def main(command):
+    mode = os.environ.get("SHEAF_GPU_PREFLIGHT", "warn").strip().lower()
+    problem = None
+    if mode != "off":
+        try:
+            problem = ask()
+        except Exception:
+            pass
+    if problem:
+        say(problem)
+        if mode == "strict":
+            say("SHEAF_GPU_PREFLIGHT is strict: the command is not started")
+            os._exit(UNFIT)
+    become(command)
+
+
+def say(text):
+    try:
+        os.write(2, ("sheaf: " + text + "\n").encode("utf-8", "replace"))
+    except OSError:
+        pass
+
+
+def ask():
+    """What is wrong, as one line; None when all is well."""
+    import select
+
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, (finding() or "well").encode("utf-8", "replace"))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    ready, _, _ = select.select([reader], [], [], SECONDS)
+    if not ready:
+        os.kill(child, 9)
+        os.waitpid(child, os.WNOHANG)
+        return "the GPU's driver did not answer in %d s" % SECONDS
+    text = os.read(reader, 4096).decode("utf-8", "replace")
+    os.close(reader)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        return "the GPU's driver broke down as it was asked (signal %d)" % os.WTERMSIG(status)
+    return None if text in ("", "well") else text
+
+
+def finding():
+    import ctypes
+
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return without("the driver's libcuda.so.1 is not in this container; docker run --gpus all brings it")
+    number = ctypes.c_int(0)
+    if cuda.cuDriverGetVersion(ctypes.byref(number)) == 0:
+        knows = (number.value // 1000, number.value % 1000 // 10)
+        if knows < version(IMAGE["driver-cuda"]):
+            return "the driver%s knows CUDA %d.%d: CUDA %s in this image needs driver %s or newer" % (
+                (driver(),) + knows + (IMAGE["cuda"], IMAGE["min-driver"])
+            )
+    status = cuda.cuInit(0)
+    if status == NO_DEVICE:
+        return without("the driver shows none" + hidden())
+    if status != 0:
+        return without("the driver answers " + error(cuda, status))
+    if cuda.cuDeviceGetCount(ctypes.byref(number)) != 0 or number.value == 0:
+        return without("the driver shows none" + hidden())
+    unfit = [each for each in gpus(cuda, number.value) if not fits(each[1])]
+    if not unfit:
+        return None
+    names = ", ".join("%s (%d.%d)" % (name, sm // 10, sm % 10) for name, sm in unfit)
+    return "this image has no code for %s: it is made for %s" % (names, ", ".join(IMAGE["targets"]))
+
+
+def without(reason):
+    return "no GPU: working on the CPU (%s)" % reason
+
+
+def hidden():
+    for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
+        value = os.environ.get(name)
+        if value in ("", "-1", "none", "void", "NoDevFiles"):
+            return "; %s is %s" % (name, value or "empty")
+    return ""
+
+
+def error(cuda, status):
+    import ctypes
+
+    name = ctypes.c_char_p()
+    if cuda.cuGetErrorName(status, ctypes.byref(name)) == 0 and name.value:
+        return "%s (%d)" % (name.value.decode("ascii", "replace"), status)
+    return "error %d" % status
+
+
+def gpus(cuda, count):
+    import ctypes
+
+    for index in range(min(count, 64)):
+        device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
+        name = ctypes.create_string_buffer(256)
+        if cuda.cuDeviceGet(ctypes.byref(device), index) != 0:
+            continue
+        cuda.cuDeviceGetAttribute(ctypes.byref(major), MAJOR, device)
+        cuda.cuDeviceGetAttribute(ctypes.byref(minor), MINOR, device)
+        cuda.cuDeviceGetName(name, 255, device)
+        yield name.value.decode("utf-8", "replace"), major.value * 10 + minor.value
+
+
+def fits(gpu):
+    code = IMAGE["code"]
+    return gpu < 10 or not code or any(runs_on(each, gpu) for each in code)
+
+
+def runs_on(name, gpu):
+    kind, _, rest = name.partition("_")
+    sm = int(rest.rstrip("af"))
+    same_major = sm // 10 == gpu // 10
+    if rest.endswith("a"):
+        return sm == gpu
+    if rest.endswith("f"):
+        return same_major and sm <= gpu
+    if kind == "compute":
+        return sm <= gpu
+    return sm == gpu or (same_major and sm < gpu and sm not in EMBEDDED)
+
+
+def version(text):
+    major, minor = text.split(".")[:2]
+    return int(major), int(minor)
+
+
+def driver():
+    try:
+        with open("/proc/driver/nvidia/version") as file:
+            words = file.readline().split()
+        return " " + next(word for word in words if word[:1].isdigit() and "." in word)
+    except (OSError, ValueError, StopIteration):
+        return ""
+
+
+def become(command):
+    restore_signals()
+    if not command:
+        say("there is no command to start")
+        os._exit(127)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        if error.errno == 8:
+            # A script without a first line that names its interpreter: execvp(3) gives it to the shell.
+            os.execv("/bin/sh", ["/bin/sh"] + [found(command[0])] + command[1:])
+        say("%s: %s" % (command[0], error.strerror))
+        os._exit(127 if error.errno == 2 else 126)
+
+
+def found(name):
+    folders = [] if "/" in name else os.environ.get("PATH", os.defpath).split(":")
+    paths = [os.path.join(folder, name) for folder in folders]
+    return next((path for path in paths if os.access(path, os.X_OK)), name)
+
+
+def restore_signals():
+    """Python ignores these two, and what is ignored stays so for the command."""
+    try:
+        import _signal
+
+        for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+            _signal.signal(number, _signal.SIG_DFL)
+    except Exception:
+        pass
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+`;
