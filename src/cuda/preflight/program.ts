@@ -17,6 +17,7 @@ MAJOR, MINOR = 75, 76
 EMBEDDED = (53, 62, 72, 87, 101)
 SECONDS = 20
 UNFIT = 69
+ENOENT, ENOEXEC, ENOTDIR = 2, 8, 20
 
 
 def main(command):
@@ -163,24 +164,23 @@ def driver():
 
 
 def become(command):
+    """As execvp(3) does it, which gives a script without an interpreter to the shell."""
     restore_signals()
-    if not command:
+    name = command[0] if command else ""
+    if not name:
         say("there is no command to start")
         os._exit(127)
-    try:
-        os.execvp(command[0], command)
-    except OSError as error:
-        if error.errno == 8:
-            # A script without a first line that names its interpreter: execvp(3) gives it to the shell.
-            os.execv("/bin/sh", ["/bin/sh"] + [found(command[0])] + command[1:])
-        say("%s: %s" % (command[0], error.strerror))
-        os._exit(127 if error.errno == 2 else 126)
-
-
-def found(name):
-    folders = [] if "/" in name else os.environ.get("PATH", os.defpath).split(":")
-    paths = [os.path.join(folder, name) for folder in folders]
-    return next((path for path in paths if os.access(path, os.X_OK)), name)
+    folders = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(":")
+    denied = False
+    for path in [os.path.join(folder, name) for folder in folders]:
+        try:
+            os.execv(path, command)
+        except OSError as error:
+            if error.errno == ENOEXEC:
+                os.execv("/bin/sh", ["/bin/sh", path] + command[1:])
+            denied = denied or error.errno not in (ENOENT, ENOTDIR)
+    say("%s: %s" % (name, "it can't be executed" if denied else "there is no such program"))
+    os._exit(126 if denied else 127)
 
 
 def restore_signals():
