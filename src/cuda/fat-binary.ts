@@ -67,18 +67,33 @@ export async function readFatBinaries(
       at += 8;
       continue;
     }
-    const problem = headerProblem(view);
-    if (problem) return { binaries, unknown: `${problem} at ${at}` };
-    const size = fatHeaderSize + number64(view, 8);
-    if (at + size > section.size) return { binaries, unknown: `the fat binary at ${at} ends after its section` };
-    const { broken, ...binary } = await readEntries(source, { start: section.offset + at, size });
-    if (broken !== undefined) return { binaries, unknown: `${broken} in the fat binary at ${at}` };
+    const binary = await readFatBinary(source, { start: section.offset, at, end: section.size });
+    if (typeof binary === "string") return { binaries, unknown: binary };
     entries += binary.entries.length + 1;
     if (entries > mostEntries) return { binaries, unknown: `it has more than ${mostEntries} entries` };
-    binaries.push({ offset: at, size, ...binary });
-    at += size;
+    binaries.push(binary);
+    at += binary.size;
   }
   return { binaries };
+}
+
+/**
+ * Reads the headers of the fat binary that begins at `at`, counted from `start` as `end` is; at least `fatHeaderSize` bytes are there.
+ * Asks the source for bytes in their order, and goes back at most to the beginning of an entry.
+ *
+ * @returns why there is none, for one whose end can't be told
+ */
+export async function readFatBinary(
+  source: RandomAccess,
+  { start, at, end }: { start: number; at: number; end: number },
+): Promise<FatBinary | string> {
+  const view = viewOf(await source.read(start + at, fatHeaderSize));
+  const problem = headerProblem(view);
+  if (problem) return `${problem} at ${at}`;
+  const size = fatHeaderSize + number64(view, 8);
+  if (at + size > end) return `the fat binary at ${at} ends after its section`;
+  const { broken, ...binary } = await readEntries(source, { start: start + at, size });
+  return broken === undefined ? { offset: at, size, ...binary } : `${broken} in the fat binary at ${at}`;
 }
 
 /** Linkers fill up to the alignment of the next object's section. */
@@ -284,4 +299,5 @@ const firstRead = 256;
 const payloadStarts = [64, 2 ** 18];
 const undecided = "a payload whose beginning can't be told";
 const mostConcatenated = 1024;
-const mostEntries = 2 ** 20;
+/** Of one library. */
+export const mostEntries = 2 ** 18;
