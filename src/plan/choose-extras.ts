@@ -1,14 +1,18 @@
+import { isCudaDistribution } from "../cuda/distributions.ts";
 import { SheafError } from "../errors.ts";
 import type { MissingImport } from "../project/import-closure.ts";
 import type { Project, Sourced } from "../project/project.ts";
 import type { Resolution } from "../resolve/resolution.ts";
 import type { ImageIntent } from "./choose-images.ts";
+import { isCpuOnly } from "./cuda-packages.ts";
 import { mayProvide } from "./module-names.ts";
 
 /** An extra or group of the project that brings a module. */
 export interface Offer {
   kind: "extra" | "group";
   name: string;
+  /** Whether CUDA comes with it. */
+  cuda?: boolean;
 }
 
 export interface ExtrasQuestion {
@@ -36,8 +40,9 @@ export async function extrasWith({ project, intent, missing, resolve }: ExtrasQu
   if (wanted.size === 0) return found;
   for (const offer of offers.slice(0, mostOffers)) {
     const names = await distributionsWith(offer, intent, resolve);
+    const told = names.some(isCudaDistribution) ? { ...offer, cuda: true } : offer;
     for (const module of wanted) {
-      if (names.some((name) => mayProvide(name, module))) found.set(module, [...(found.get(module) ?? []), offer]);
+      if (names.some((name) => mayProvide(name, module))) found.set(module, [...(found.get(module) ?? []), told]);
     }
   }
   return found;
@@ -67,6 +72,8 @@ export function widened(
   const chosen = new Map<string, Offer>();
   for (const { module, chain } of missing) {
     const [offer, ...others] = productive(found.get(topOf(module)) ?? []);
+    // An API doesn't get CUDA by itself: what imports torch is told instead.
+    if (offer?.cuda && intent.role === "api" && isCpuOnly(intent)) continue;
     if (!offer || others.length > 0 || chosen.has(`${offer.kind} ${offer.name}`)) continue;
     chosen.set(`${offer.kind} ${offer.name}`, offer);
     const step = chain.at(-1);

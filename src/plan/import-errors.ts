@@ -51,6 +51,13 @@ function hintsFor({ module, image, kept, having, told }: HintFacts): string[] {
   const allow = `or allow it: [tool.sheaf] allow-missing = [${JSON.stringify(topOf(module))}]`;
   if (kept) return [`include = [${JSON.stringify(kept.path)}] in [tool.sheaf]`, allow];
   const [offer] = having;
+  if (offer?.cuda) {
+    return [
+      `the ${offer.kind} ${JSON.stringify(offer.name)} brings CUDA: leave ${topOf(module)} to a worker, which can have it`,
+      "or import it inside the function that uses it, if this image never calls that",
+      allow,
+    ];
+  }
   if (offer) {
     return [
       `${offer.kind}s = [${JSON.stringify(offer.name)}] in [tool.sheaf.images.${image}]`,

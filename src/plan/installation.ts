@@ -56,9 +56,11 @@ export async function planInstallation(request: InstallationRequest, services: P
       return { ...config, kind: "uv.lock", files, reads: files, ...chosen };
     }
   }
-  const text = intent.distributions
-    ? pinned(resolution.distributions)
-    : withoutLocal((await lockProject(asked, services)).text);
+  // What Sheaf chose instead of what uv would is written file by file.
+  const text =
+    intent.distributions || resolution.cpuBuilds?.kind === "taken"
+      ? pinned(resolution.distributions)
+      : withoutLocal((await lockProject(asked, services)).text);
   const name = request.single ? "requirements.lock" : `requirements-${intent.name}.lock`;
   const file = path.posix.join(project.directory, name);
   return { ...config, kind: "written", files: [file], reads: [file], extras: [], groups: [], text };

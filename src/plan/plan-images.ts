@@ -14,6 +14,7 @@ import type { Distribution, Resolution, Target } from "../resolve/resolution.ts"
 import { type InstallOptions, startWheel } from "../ingest/ingest.ts";
 import type { ChosenBase } from "./base-image.ts";
 import { checkImports } from "./check-imports.ts";
+import { cudaNotes, isCpuOnly, refuseCudaInApi } from "./cuda-packages.ts";
 import { chooseImages, configuresApps, type ImageIntent } from "./choose-images.ts";
 import { choosePython, debianOffers, findCompiler, type WantedOffer } from "./choose-python.ts";
 import { readCommand } from "./command.ts";
@@ -124,6 +125,7 @@ export class Planner {
       this.#archiveFor(choice),
       this.target().then((target) => this.#resolve(intent, target)),
     ]);
+    refuseCudaInApi(intent, asked);
     const over = chosenBase && (await planOver(chosenBase, archive, choice));
     const debianPython = choice.kind === "debian" ? await debianParts(archive, choice) : undefined;
     const base = over?.base ?? composedBase(archive, config.shell ?? true);
@@ -216,6 +218,7 @@ export class Planner {
         ...packageNotes,
         ...(over?.notes ?? []),
         ...environment.notes,
+        ...cudaNotes(intent, resolution, environment.distributions),
         ...resolution.warnings.map((message): PlanNote => ({ level: "warning", message })),
       ],
     };
@@ -354,6 +357,7 @@ export class Planner {
         extras: intent.extras.value,
         groups: intent.groups.value,
         requirements: intent.requirements?.value,
+        cpuOnly: isCpuOnly(intent),
         noBuild: options.noBuild,
         refresh: this.#services.refresh,
         onDistribution: tentative ? undefined : (distribution) => this.#fetchEarly(distribution),

@@ -57,6 +57,28 @@ export class Lookup {
     return release;
   }
 
+  /**
+   * Exactly this version, from the indexes and folders that are configured and from `more`: the index that everybody asks
+   * without being told to is left alone. Undefined when none has it, or nothing may be asked.
+   */
+  async configuredRelease(pin: Pin, more: readonly string[]): Promise<Release | undefined> {
+    const { default: main, extra } = this.#settings;
+    for (const place of this.#settings.findLinks) {
+      const files = exactly(await this.#links(place, pin.name), pin).map(withLocalHash);
+      if (files.length > 0) return { files, index: place };
+    }
+    const indexes = this.#settings.noIndex ? [] : [...extra, ...more, ...(main === undefined ? [] : [main])];
+    for (const index of new Set(indexes.map((url) => splitCredentials(url).url))) {
+      try {
+        const { files } = await this.release({ ...pin, index });
+        return { files: exactly(files, pin), index };
+      } catch (error) {
+        if (!(error instanceof SheafError) || !absent.has(error.code)) throw error;
+      }
+    }
+    return undefined;
+  }
+
   /** Every file of the project at the first index that has it; for advice in errors. */
   async everyFile(pin: Pin): Promise<IndexFile[]> {
     for (const index of await this.#indexes(pin)) {
@@ -127,6 +149,13 @@ export class Lookup {
     const files = answer.status === 200 ? parseHtmlPage(Buffer.from(answer.body).toString("utf8"), answer.url) : [];
     return files.filter((file) => versionOf(file.filename, name) !== undefined);
   }
+}
+
+/** What says that a release can't be had, and of nothing else that it went wrong. */
+const absent: ReadonlySet<string> = new Set(["SHEAF_NOT_FOUND", "SHEAF_OFFLINE"]);
+
+function exactly(files: IndexFile[], pin: Pin): IndexFile[] {
+  return files.filter((file) => sameVersion(versionOf(file.filename, pin.name) ?? "", pin.version));
 }
 
 /** Every hash that a file of the pin may have: the pin's own and those of the files that the lock names. */

@@ -15,6 +15,8 @@ export interface ResolveRequest {
   requirements?: string[];
   /** Refuses distributions that have an sdist only. */
   noBuild?: boolean;
+  /** The image has no GPU: builds for the CPU are taken where they can be had. */
+  cpuOnly?: boolean;
   /** Looks up and resolves anew instead of taking what the store knows. */
   refresh?: boolean;
   /**

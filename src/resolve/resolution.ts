@@ -46,4 +46,19 @@ export interface Resolution {
   distributions: Distribution[];
   localPackages: LocalPackage[];
   warnings: string[];
+  /** torch's CPU build, where the image has no GPU and an index has that build. */
+  cpuBuilds?: CpuBuilds;
+}
+
+/** torch and what is built against it. `taken` instead of the pinned build, or `offered` where a lock has hashes of the other. */
+export type CpuBuilds =
+  | { kind: "taken"; builds: CpuBuild[]; leftOut: string[] }
+  | { kind: "offered"; builds: CpuBuild[] };
+
+export interface CpuBuild {
+  name: string;
+  /** `2.3.1+cpu`. */
+  version: string;
+  /** Without credentials. */
+  index: string;
 }

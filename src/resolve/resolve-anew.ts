@@ -6,11 +6,12 @@ import type { Inputs } from "./inputs.ts";
 import { Lookup } from "./lookup.ts";
 import { materialise } from "./materialise.ts";
 import type { LockReading } from "./pins.ts";
-import { readPins, sourceSettings } from "./read-pins.ts";
+import { type PinsReading, readPins, sourceSettings } from "./read-pins.ts";
 import { readPyproject } from "./pyproject.ts";
 import type { Resolution } from "./resolution.ts";
 import type { ResolveRequest, ResolveServices } from "./request.ts";
 import { satisfies } from "./specifiers.ts";
+import { table, tables, text } from "./toml.ts";
 import { byCodeUnit } from "../order.ts";
 
 /** Resolves without asking the record of the whole; look-ups of single releases still come from the store. */
@@ -30,7 +31,10 @@ export async function resolveAnew(
   refuseTwins(reading);
   const settings = mergeSettings([reading.settings, machine]);
   const lookup = new Lookup(services, settings, request.refresh ?? false);
-  const { distributions, warnings } = await materialise(reading.pins, {
+  const { pins, cpuBuilds } = request.cpuOnly
+    ? await preferCpu(reading, { request: normalised, lookup, settings, inputs })
+    : { pins: reading.pins };
+  const { distributions, warnings } = await materialise(pins, {
     store: services.store,
     fetcher: services.fetcher,
     lookup,
@@ -47,7 +51,30 @@ export async function resolveAnew(
     distributions: distributions.toSorted((a, b) => byCodeUnit(a.name, b.name) || byCodeUnit(a.version, b.version)),
     localPackages: reading.localPackages.toSorted((a, b) => byCodeUnit(a.name, b.name)),
     warnings: [...reading.warnings, ...warnings],
+    ...(cpuBuilds ? { cpuBuilds } : {}),
   };
+}
+
+interface CpuContext {
+  request: ResolveRequest;
+  lookup: Lookup;
+  settings: IndexSettings;
+  inputs: Inputs;
+}
+
+/** Looks for torch's CPU build, the indexes that the project keeps for torch alone (`[tool.uv.sources]`) included. */
+async function preferCpu(reading: PinsReading, { request, lookup, settings, inputs }: CpuContext) {
+  const pins = reading.pins;
+  if (!pins.some(({ name }) => name === "torch")) return { pins };
+  const { withCpuBuilds } = await import("./cpu-builds.ts");
+  const pyproject = readPyproject(inputs, request.project.directory);
+  const sources = table(table(table(pyproject?.table["tool"])["uv"])["sources"])["torch"];
+  const named = (Array.isArray(sources) ? tables(sources) : [table(sources)]).flatMap(({ index }) => {
+    const url = settings.named[text(index) ?? ""];
+    return url === undefined ? [] : [url];
+  });
+  const resolvedNow = reading.source.startsWith("resolved by");
+  return withCpuBuilds({ pins, target: request.target, lookup, indexes: named, resolvedNow });
 }
 
 /** Where to look, but for what the lock or requirements say themselves. */

@@ -54,5 +54,6 @@ function requestKey(request: ResolveRequest): string {
     request.groups.toSorted(),
     request.requirements ?? [],
     request.noBuild ?? false,
+    ...(request.cpuOnly ? ["cpu"] : []),
   ]);
 }
