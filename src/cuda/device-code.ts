@@ -4,6 +4,7 @@ import { readElfHeaders } from "./elf-headers.ts";
 import type { ElfHeaders } from "./elf-headers.ts";
 import { readFatBinaries } from "./fat-binary.ts";
 import type { FatBinary } from "./fat-binary.ts";
+import { number64, viewOf } from "./little-endian.ts";
 import { guarded } from "./random-access.ts";
 import type { RandomAccess } from "./random-access.ts";
 
@@ -45,6 +46,18 @@ export async function readDeviceCode(file: RandomAccess): Promise<DeviceCode | u
     sections.push({ section, binaries, ...(unknown === undefined ? {} : { unknown }) });
   }
   return { headers, sections };
+}
+
+/** Whether an ELF file that is at hand names a section for fat binaries; nothing else of it is looked at. */
+export function hasFatSection(bytes: Uint8Array): boolean {
+  if (bytes.length < 64) return false;
+  const view = viewOf(bytes);
+  const [table, entrySize, names] = [number64(view, 40), view.getUint16(58, true), view.getUint16(62, true)];
+  const entry = table + names * entrySize;
+  if (entrySize < 64 || entry + 64 > bytes.length) return false;
+  const [start, size] = [number64(view, entry + 24), number64(view, entry + 32)];
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(start, start + size);
+  return fatSectionNames.some((name) => text.includes(name));
 }
 
 function isFatSection({ name, type, size }: Section): boolean {

@@ -49,6 +49,11 @@ export class ElfSieve {
     }
   }
 
+  /** All of a file that was small enough to be held. */
+  get whole(): Uint8Array | undefined {
+    return this.#bytes.length <= smallElf ? this.#bytes : undefined;
+  }
+
   finish(): SievedElf {
     return factsOfElf(this.#bytes);
   }

@@ -1,3 +1,4 @@
+import type { StreamedCode } from "../../cuda/streamed-code.ts";
 import type { ElfFacts } from "../../elf/facts.ts";
 import type { TreeNode } from "../../filesystem/root-tree.ts";
 
@@ -12,6 +13,8 @@ export interface ContentFacts {
   elf?: ElfFacts;
   /** Why it is no ELF file that can be loaded, though it begins like one. */
   brokenElf?: string;
+  /** Of a library that has code for GPUs. */
+  deviceCode?: StreamedCode;
   /** Why its content looks like a secret. */
   secret?: string;
   /** What importlib's source_hash gives for a Python source, as 16 hexadecimal digits. */

@@ -97,6 +97,7 @@ function factOf({ header, content, capabilities }: ReadEntry, path: string, laye
     head: content.head,
     elf: content.elf,
     brokenElf: content.brokenElf,
+    deviceCode: content.deviceCode,
     secret: content.secret,
     sourceHash: content.sourceHash,
   };
