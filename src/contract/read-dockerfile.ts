@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { SheafError } from "../errors.ts";
-import { parseDockerfile } from "../project/evidence/dockerfile.ts";
+import { type Dockerfile, dockerWords, parseDockerfile } from "../project/evidence/dockerfile.ts";
 import type { DockerfileFacts } from "./dockerfile-facts.ts";
 
 /** Folders whose names say enough; what is in them is not listed. */
@@ -10,38 +10,65 @@ const opaque = new Set([".git", ".hg", ".svn", "node_modules", ".venv", "venv", 
 /** A context of more files is somebody's home folder. */
 const mostFiles = 50_000;
 
+/** Where a Dockerfile and its build context are, absolute. */
+export interface DockerfilePlace {
+  at: string;
+  root: string;
+}
+
 /**
- * Reads a Dockerfile with the folder that it stands in as its context.
- * @param file as the person named it
+ * Finds a Dockerfile and the folder that its COPY instructions mean: its own, or the one that the name counts from where more of
+ * what they copy is there, as with `docker build -f docker/Dockerfile .`
+ * @param file as the person named it, from `folder`
+ * @throws SheafError SHEAF_NO_DOCKERFILE
+ */
+export function locateDockerfile(file: string, folder: string): DockerfilePlace {
+  const at = path.resolve(folder, file);
+  const sources = copiedPaths(parseDockerfile(readText(at, file)));
+  const found = (root: string) => sources.filter((source) => fs.existsSync(path.join(root, source))).length;
+  const own = path.dirname(at);
+  return { at, root: found(folder) > found(own) ? path.resolve(folder) : own };
+}
+
+/**
+ * Reads a Dockerfile with its build context.
+ * @param file as the person named it, from `folder`
  * @throws SheafError SHEAF_NO_DOCKERFILE
  */
 export function readDockerfileFacts(file: string, folder: string): DockerfileFacts {
-  const at = path.resolve(folder, file);
-  let text: string;
+  const { at, root } = locateDockerfile(file, folder);
+  const parsed = parseDockerfile(readText(at, file));
+  if (parsed.stages.length === 0)
+    throw new SheafError("SHEAF_NO_DOCKERFILE", `${file} is no Dockerfile: it has no FROM`, { hint: "check the path" });
+  // An ignore file of the Dockerfile's own, which lies beside it, outranks the context's (BuildKit).
+  const ignore = [`${at}.dockerignore`, path.join(root, ".dockerignore")].find((name) => fs.existsSync(name));
+  return {
+    file,
+    parsed,
+    ...(ignore === undefined
+      ? {}
+      : { ignore: { file: path.relative(root, ignore), text: fs.readFileSync(ignore, "utf8") } }),
+    context: listContext(root),
+  };
+}
+
+function readText(at: string, file: string): string {
   try {
-    text = fs.readFileSync(at, "utf8");
+    return fs.readFileSync(at, "utf8");
   } catch (cause) {
     throw new SheafError("SHEAF_NO_DOCKERFILE", `${file} can't be read: ${(cause as Error).message}`, {
       hint: "check the path",
       cause,
     });
   }
-  const parsed = parseDockerfile(text);
-  if (parsed.stages.length === 0)
-    throw new SheafError("SHEAF_NO_DOCKERFILE", `${file} is no Dockerfile: it has no FROM`, { hint: "check the path" });
-  const root = path.dirname(at);
-  // An ignore file of the Dockerfile's own outranks the context's (BuildKit).
-  const ignore = [`${path.basename(at)}.dockerignore`, ".dockerignore"].find((name) =>
-    fs.existsSync(path.join(root, name)),
-  );
-  return {
-    file,
-    parsed,
-    ...(ignore === undefined
-      ? {}
-      : { ignore: { file: ignore, text: fs.readFileSync(path.join(root, ignore), "utf8") } }),
-    context: listContext(root),
-  };
+}
+
+/** What is copied from the context, as far as it is a plain path. */
+function copiedPaths({ instructions, escape }: Dockerfile): string[] {
+  return instructions
+    .filter(({ keyword, flags }) => /^(?:COPY|ADD)$/.test(keyword) && flags["from"] === undefined)
+    .flatMap(({ json, text }) => (json ?? dockerWords(text, escape)).slice(0, -1))
+    .filter((source) => !/[*?[$]|^<<|:\/\//.test(source));
 }
 
 function listContext(root: string): string[] {

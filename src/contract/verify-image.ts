@@ -8,6 +8,8 @@ import type { DockerfileFacts } from "./dockerfile-facts.ts";
 import type { ImageFacts } from "./facts/image-facts.ts";
 import { type Finding, notApplicable, notRun, undecided } from "./finding.ts";
 import { staticChecks } from "./registry.ts";
+import { type RebuildCheck, rebuildChecks } from "./rebuild/checks.ts";
+import type { Rebuild } from "./rebuild/rebuild.ts";
 import { runningChecks } from "./running/registry.ts";
 import type { Session } from "./running/session.ts";
 import type { StartMoment } from "./start-moment.ts";
@@ -24,6 +26,8 @@ export interface VerifyOptions {
   session?: Session;
   /** Without a session: why nothing is run. */
   notRunning?: string;
+  /** The project that it was built from, under each way to build it; or why that can't be built here. Absent unless it is asked for. */
+  rebuilds?: readonly Rebuild[] | string;
   baseline?: Baseline;
   signal: AbortSignal;
   /** Called as each check ends. */
@@ -65,6 +69,7 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
       session ? check.run({ ...context, name, session, signal }) : notRun(options.notRunning ?? "nothing runs it"),
     );
   }
+  for (const check of rebuildChecks) await add(check, () => rebuild(check, options));
   const ordered = groups.flatMap((group) => results.filter((result) => result.group === group));
   const { checks, stale } = applyBaseline(ordered, baseline);
   return {
@@ -83,6 +88,11 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
     ...(session && session.moments.length > 0 ? { start: session.moments } : {}),
     bugs,
   };
+}
+
+function rebuild(check: RebuildCheck, { rebuilds, contract }: VerifyOptions): Finding | Promise<Finding> {
+  if (rebuilds === undefined) return notApplicable("builds are measured with --rebuild");
+  return typeof rebuilds === "string" ? notRun(rebuilds) : check.run({ contract, rebuilds });
 }
 
 interface CheckRun {

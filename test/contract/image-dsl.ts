@@ -4,7 +4,7 @@ import { resolveContract } from "../../src/contract/contract.ts";
 import { readImageFacts } from "../../src/contract/facts/read-image.ts";
 import { sourceHash } from "../../src/contract/facts/source-hash.ts";
 import { interestOf } from "../../src/contract/interest.ts";
-import { type Verification, verifyImage } from "../../src/contract/verify-image.ts";
+import { type Verification, verifyImage, type VerifyOptions } from "../../src/contract/verify-image.ts";
 import { magicNumber } from "../../src/bytecode/magic.ts";
 import type { Image } from "../../src/oci/image.ts";
 import type { RuntimeConfig } from "../../src/oci/types.ts";
@@ -128,7 +128,8 @@ export function build({ layers, archives, config, reshape = (image) => image }: 
 /** Everything but the running checks, as `sheaf verify --static --dockerfile Dockerfile` does it. */
 export async function verifyParts(
   parts: ImageParts,
-  baseline?: Parameters<typeof verifyImage>[0]["baseline"],
+  baseline?: VerifyOptions["baseline"],
+  more: Pick<VerifyOptions, "rebuilds"> = {},
 ): Promise<Verification> {
   const image = build(parts);
   const runtime = image.config.config ?? {};
@@ -143,6 +144,7 @@ export async function verifyParts(
     contract,
     signal,
     notRunning: "--static",
+    ...more,
     dockerfile: {
       file: "Dockerfile",
       parsed: parseDockerfile(text),

@@ -10,7 +10,8 @@ import type { Context } from "../context.ts";
 
 /** Options by which an image's contract is found. */
 export const contractOptions = [
-  { flags: "--contract <file>", summary: "take the contract of this file, instead of [tool.sheaf] of this folder" },
+  { flags: "--project <folder>", summary: "the project that the image is built from; this folder unless given" },
+  { flags: "--contract <file>", summary: "take the contract of this file, instead of [tool.sheaf] of the project" },
   { flags: "--image <name>", summary: "image of the configuration whose contract counts; found by name unless given" },
   { flags: "--platform <platform>", summary: "which image of several platforms" },
 ];
@@ -49,12 +50,17 @@ export async function openImage(input: CommandInput, context: Context): Promise<
     import("../../platform.ts"),
   ]);
   const { store, offline, emit, signal, directory: folder } = context;
-  const name = input.arguments[0] ?? newestOf(store, folder);
+  const name = input.arguments[0] ?? newestOf(store, projectFolder(input, context));
   const wanted = textOption(input, "platform");
   const platform = wanted === undefined ? undefined : parsePlatform(wanted);
   const opened = await openImageReference(name, { store, offline, emit, signal, folder, platform });
   context.onClose(opened.close);
   return { ...opened, name: opened.title };
+}
+
+/** Where the project is whose contract counts, absolute. */
+export function projectFolder(input: CommandInput, { directory }: Context): string {
+  return path.resolve(directory, textOption(input, "project") ?? "");
 }
 
 /** The contract that applies to an image: of `--contract`, else of this folder's configuration, else defaults for its role. */
@@ -63,7 +69,7 @@ export async function contractOf(
   input: CommandInput,
   context: Context,
 ): Promise<Contract> {
-  const { config, configFile } = await readSettings(textOption(input, "contract"), context.directory);
+  const { config, configFile } = await readSettings(input, context);
   const plan = stored?.plan;
   return resolveContract({
     name,
@@ -78,12 +84,16 @@ export async function contractOf(
 }
 
 async function readSettings(
-  file: string | undefined,
-  folder: string,
+  input: CommandInput,
+  context: Context,
 ): Promise<{ config: SheafConfig; configFile?: string }> {
   const { readConfig, readConfigFile } = await import("../../project/config/read-config.ts");
-  if (file !== undefined)
-    return { config: await readConfigFile(file, readContractFile(path.resolve(folder, file), file)), configFile: file };
+  const file = textOption(input, "contract");
+  if (file !== undefined) {
+    const text = readContractFile(path.resolve(context.directory, file), file);
+    return { config: await readConfigFile(file, text), configFile: file };
+  }
+  const folder = projectFolder(input, context);
   const found = await readConfig([""], (name) => {
     const at = path.join(folder, name);
     return fs.existsSync(at) ? fs.readFileSync(at, "utf8") : undefined;

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import type { OpenedReference } from "../../assemble/open-reference.ts";
 import type { Baseline } from "../../contract/baseline.ts";
 import type { CheckAbout } from "../../contract/check.ts";
 import type { Runtime } from "../../contract/running/runtime.ts";
@@ -10,7 +11,7 @@ import { exitCodes, SheafError } from "../../errors.ts";
 import type { Style } from "../../report/text.ts";
 import { type Command, type CommandInput, type CommandResult, flagOption, listOption, textOption } from "../command.ts";
 import type { Context } from "../context.ts";
-import { contractOf, contractOptions, openImage } from "./contract.ts";
+import { contractOf, contractOptions, openImage, projectFolder } from "./contract.ts";
 
 interface Format {
   file: string[];
@@ -70,6 +71,11 @@ export const verify: Command = {
     ...contractOptions,
     { flags: "--dockerfile <file>", summary: "the Dockerfile that the image was built from: it is checked too" },
     {
+      flags: "--rebuild",
+      summary:
+        "build the project again, clean, unchanged, with a changed line and a changed dependency, and hold that to its limits",
+    },
+    {
       flags: "--baseline <file>",
       summary: "known failures, each with a reason and the day until which it is accepted",
     },
@@ -117,9 +123,11 @@ async function verifyFromInput(input: CommandInput, context: Context): Promise<V
   const facts = await readImageFacts(image, {
     interest: interestOf(contract, image.config.config ?? {}),
     signal: context.signal,
+    tasks: context.pool.tasks,
     onLayer: (index) => context.emit({ type: "work-end", ...layerOf(index), reused: false }),
   });
-  const running = await runningOf({ image, contract }, input, context);
+  const running = await runningOf({ image, contract, facts }, input, context);
+  const rebuilds = await rebuildsOf({ opened, facts, contract }, input, context);
   return verifyImage({
     name,
     image,
@@ -127,6 +135,7 @@ async function verifyFromInput(input: CommandInput, context: Context): Promise<V
     contract,
     signal: context.signal,
     ...running,
+    ...(rebuilds === undefined ? {} : { rebuilds }),
     ...(dockerfile === undefined ? {} : { dockerfile: readDockerfileFacts(dockerfile, context.directory) }),
     ...(baseline ? { baseline } : {}),
   });
@@ -134,7 +143,7 @@ async function verifyFromInput(input: CommandInput, context: Context): Promise<V
 
 /** What runs the image, opened only: it is closed with the command, however that ends. */
 async function runningOf(
-  { image, contract }: Pick<VerifyOptions, "image" | "contract">,
+  { image, contract, facts }: Pick<VerifyOptions, "image" | "contract" | "facts">,
   input: CommandInput,
   context: Context,
 ): Promise<Pick<VerifyOptions, "session" | "notRunning">> {
@@ -142,10 +151,38 @@ async function runningOf(
   const { openSession } = await import("../../contract/running/open-session.ts");
   const { store, emit, signal } = context;
   const engine = textOption(input, "engine") as Runtime["kind"] | undefined;
-  const session = await openSession({ image, contract, store, emit, signal, ...(engine ? { engine } : {}) });
+  const session = await openSession({ image, contract, facts, store, emit, signal, ...(engine ? { engine } : {}) });
   if (typeof session === "string") return { notRunning: session };
   context.onClose(() => session.close());
   return { session };
+}
+
+/** What builds the project again, opened only: copies and builds go with the command, however that ends. */
+async function rebuildsOf(
+  { opened, facts, contract }: { opened: OpenedReference } & Pick<VerifyOptions, "facts" | "contract">,
+  input: CommandInput,
+  context: Context,
+): Promise<VerifyOptions["rebuilds"]> {
+  if (!flagOption(input, "rebuild")) return undefined;
+  const { openRebuilds } = await import("../../contract/rebuild/open-rebuilds.ts");
+  const { image, stored } = opened;
+  const [dockerfile, engine] = [textOption(input, "dockerfile"), textOption(input, "engine")];
+  const imageName = textOption(input, "image") ?? stored?.plan.name;
+  const rebuilds = await openRebuilds({
+    project: projectFolder(input, context),
+    image,
+    facts,
+    contract,
+    program: [process.execPath, ...process.execArgv, process.argv[1] ?? ""],
+    temporary: (prefix) => context.store.makeTemporary(prefix),
+    signal: context.signal,
+    ...(imageName === undefined ? {} : { imageName }),
+    ...(dockerfile === undefined ? {} : { dockerfile: path.resolve(context.directory, dockerfile) }),
+    ...(engine === "docker" || engine === "podman" ? { engine } : {}),
+  });
+  if (typeof rebuilds === "string") return rebuilds;
+  context.onClose(() => rebuilds.close());
+  return rebuilds.rebuilds;
 }
 
 async function resultOf(verification: Verification, input: CommandInput): Promise<CommandResult> {
@@ -201,12 +238,13 @@ async function readBaselineFile(file: string | undefined, folder: string): Promi
 }
 
 async function explain(id: string): Promise<CommandResult> {
-  const [{ staticChecks }, { runningChecks }, { explanationText }] = await Promise.all([
+  const [{ staticChecks }, { runningChecks }, { rebuildChecks }, { explanationText }] = await Promise.all([
     import("../../contract/registry.ts"),
     import("../../contract/running/registry.ts"),
+    import("../../contract/rebuild/checks.ts"),
     import("../../report/verdict-text.ts"),
   ]);
-  const all: readonly CheckAbout[] = [...staticChecks, ...runningChecks];
+  const all: readonly CheckAbout[] = [...staticChecks, ...runningChecks, ...rebuildChecks];
   const found = all.find((check) => check.id === id);
   if (!found) {
     const near = didYouMean(

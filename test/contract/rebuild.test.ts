@@ -1,0 +1,210 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { describe, expect, it } from "vitest";
+
+import type { Contract } from "../../src/contract/contract.ts";
+import { readImageFacts } from "../../src/contract/facts/read-image.ts";
+import { type Builder, BuildFailed, type Rebuilt } from "../../src/contract/rebuild/builder.ts";
+import { rebuildChecks } from "../../src/contract/rebuild/checks.ts";
+import { type Leaf, leafDistributions } from "../../src/contract/rebuild/leaf-distributions.ts";
+import { copyProject } from "../../src/contract/rebuild/project-copy.ts";
+import { Rebuild } from "../../src/contract/rebuild/rebuild.ts";
+import { temporary } from "../archive/oracle.ts";
+import { apiParts, build, distribution, failing, file, type ImageParts, put, verifyParts } from "./image-dsl.ts";
+
+/** Builds nothing, and takes as long as it is told. */
+interface Script {
+  /** Seconds of each build, in order: clean, unchanged, anew, code, dependency. */
+  seconds?: number[];
+  /** Which build fails. */
+  fails?: number;
+  /** What the digest depends on. */
+  digest?: (project: string, build: number) => string;
+  isReproducible?: boolean;
+}
+
+const quick = [20, 0.2, 4, 0.5, 3];
+
+function scripted({ seconds = quick, fails, digest = sourceOf, isReproducible = true }: Script): Builder {
+  let build = 0;
+  return {
+    name: "sheaf build",
+    given: "its store was empty",
+    isReproducible,
+    look: "sheaf build --progress plain",
+    async build(folder): Promise<Rebuilt> {
+      const index = build++;
+      if (index === fails) throw new BuildFailed("it ended with exit code 1", ["error: no"]);
+      const requirements = fs.readFileSync(path.join(folder, "requirements.txt"), "utf8");
+      return {
+        seconds: seconds[index] ?? 1,
+        digest: digest(folder, index),
+        layers: [
+          { name: "packages", diffId: requirements },
+          { name: "app", diffId: digest(folder, index) },
+        ],
+        downloaded: index === 0 ? 88e6 : 0,
+      };
+    },
+    close: async () => {},
+  };
+}
+
+function sourceOf(folder: string): string {
+  return `sha256:${fs.readFileSync(path.join(folder, "app", "main.py"), "utf8")}`;
+}
+
+const limits: Contract["build"] = { clean: 300, cached: 30, code: 30, dependency: 300 };
+const alembic: Leaf = { name: "alembic", version: "1.13.2", bytes: 10 };
+
+async function run(script: Script, { leaves = [alembic], files = {} as Record<string, string> } = {}) {
+  const [from, into] = [temporary(), temporary()];
+  const project = { "app/main.py": "x = 1\n", "requirements.txt": "alembic==1.13.2\nfastapi==1\n", ...files };
+  for (const [name, text] of Object.entries(project)) {
+    fs.mkdirSync(path.dirname(path.join(from, name)), { recursive: true });
+    fs.writeFileSync(path.join(from, name), text);
+  }
+  const parts = apiParts();
+  const rebuild = new Rebuild({
+    builder: scripted(script),
+    project: copyProject({ from, into }),
+    limits,
+    startModules: ["app.main"],
+    leaves,
+    signal: new AbortController().signal,
+  });
+  const verification = await verifyParts(parts, undefined, { rebuilds: [rebuild] });
+  const unchanged = Object.entries(project).every(
+    ([name, text]) => fs.readFileSync(path.join(from, name), "utf8") === text,
+  );
+  const of = (id: string) => verification.verdict.checks.find((check) => check.id === id);
+  return { verification, unchanged, of };
+}
+
+const defects: [id: string, what: string, script: Script][] = [
+  ["rebuild.clean", "a clean build of six minutes", { seconds: [360, ...quick.slice(1)] }],
+  ["rebuild.cached", "a cache that is never hit", { seconds: [20, 31, 4, 0.5, 3] }],
+  [
+    "rebuild.same",
+    "a layer that differs by itself",
+    { digest: (_folder, build) => (build === 2 ? "sha256:other" : "sha256:same") },
+  ],
+  ["rebuild.code", "dependencies that every line installs again", { seconds: [20, 0.2, 4, 40, 3] }],
+  ["rebuild.dependency", "everything installed again for one", { seconds: [20, 0.2, 4, 0.5, 301] }],
+];
+
+describe("builds measured again", () => {
+  it("pass within their limits, tell what was done, and leave the project as it was", async () => {
+    const { verification, unchanged, of } = await run({});
+    expect(failing(verification)).toEqual([]);
+    expect(unchanged).toBe(true);
+    for (const { id } of rebuildChecks) expect(of(id)).toMatchObject({ verdict: "pass" });
+    expect(of("rebuild.clean")).toMatchObject({
+      measured: "20 s, sheaf build",
+      limit: "300 s",
+      figure: { measured: 20, limit: 300, unit: "seconds" },
+      evidence: ["sheaf build: 20 s, 2 layers, 88 MB downloaded; its store was empty"],
+    });
+    expect(of("rebuild.cached")?.evidence).toEqual(["sheaf build: 0.20 s, all 2 layers as before"]);
+    expect(of("rebuild.code")?.evidence).toEqual([
+      "sheaf build: 0.50 s after a comment at the end of app/main.py; 1 of 2 layers new: app",
+    ]);
+    expect(of("rebuild.dependency")?.evidence).toEqual([
+      "sheaf build: 3.00 s with alembic 1.13.2 left out of requirements.txt; 1 of 2 layers new: packages",
+    ]);
+  });
+
+  it.each(defects)("%s finds %s, and no other does", async (id, _what, script) => {
+    const { verification, of } = await run(script);
+    expect(failing(verification)).toEqual([id]);
+    expect(of(id)).toMatchObject({ verdict: "fail", hint: expect.stringMatching(/\w/) });
+  });
+
+  it("each have a defect", () => {
+    expect(rebuildChecks.map(({ id }) => id)).toEqual(defects.map(([id]) => id));
+  });
+
+  it("say why the first build failed once, and not that later ones did", async () => {
+    const { verification, of } = await run({ fails: 0 });
+    expect(failing(verification)).toEqual(["rebuild.clean"]);
+    expect(of("rebuild.clean")).toMatchObject({
+      measured: "sheaf build: it ended with exit code 1",
+      evidence: ["error: no"],
+    });
+    expect(of("rebuild.code")).toMatchObject({ notRun: true, measured: "the clean build failed" });
+  });
+
+  it("try the next dependency where a build without the first fails", async () => {
+    const fastapi: Leaf = { name: "fastapi", version: "1", bytes: 20 };
+    const { of } = await run({ fails: 4 }, { leaves: [alembic, fastapi] });
+    expect(of("rebuild.dependency")?.evidence?.[0]).toContain("fastapi 1 left out of requirements.txt");
+  });
+
+  it("are not run where nothing can be left out, or only a lock's own tool can", async () => {
+    expect((await run({}, { leaves: [] })).of("rebuild.dependency")).toMatchObject({ notRun: true });
+    const locked = await run({}, { files: { "poetry.lock": '[[package]]\nname = "alembic"\n' } });
+    expect(locked.of("rebuild.dependency")).toMatchObject({
+      notRun: true,
+      measured: expect.stringContaining("poetry.lock"),
+    });
+  });
+
+  it("don't ask docker build for the same bytes", async () => {
+    const { of } = await run({ isReproducible: false });
+    expect(of("rebuild.same")).toMatchObject({ verdict: "skipped" });
+    expect(of("rebuild.same")?.notRun).toBeUndefined();
+  });
+
+  it("don't count where nobody asked for them", async () => {
+    const { verdict } = await verifyParts(apiParts());
+    const own = verdict.checks.filter(({ group }) => group === "rebuild");
+    expect(own.map(({ verdict, notRun }) => [verdict, notRun])).toEqual(own.map(() => ["skipped", undefined]));
+  });
+});
+
+describe("a project's copy", () => {
+  it("has what is its own: no environments, no history, nothing that git ignores but what the Dockerfile copies", () => {
+    const from = temporary();
+    const files = [
+      ".gitignore",
+      "app/main.py",
+      ".git/config",
+      ".venv/pyvenv.cfg",
+      "models/a.bin",
+      "secret.env",
+      "app/x.log",
+    ];
+    for (const name of files) {
+      fs.mkdirSync(path.dirname(path.join(from, name)), { recursive: true });
+      fs.writeFileSync(path.join(from, name), name === ".gitignore" ? "models/\n*.log\n*.env\n" : "x");
+    }
+    fs.symlinkSync("main.py", path.join(from, "app", "link.py"));
+    expect(copyProject({ from, into: temporary() }).files).toEqual([".gitignore", "app/main.py"]);
+    const copy = copyProject({ from, into: temporary(), dockerIgnore: "**/*.log\n*.env\n" });
+    expect(copy.files).toEqual([".gitignore", "app/main.py", "models/a.bin"]);
+    expect(path.basename(copy.folder)).toBe(path.basename(from));
+    expect(fs.readlinkSync(path.join(copy.folder, "app", "link.py"))).toBe("main.py");
+  });
+});
+
+/** Names of what the image's project can do without. */
+async function leavesOf(parts: ImageParts): Promise<string[]> {
+  const interest = { startModules: new Set(["app"]), files: new Set<string>() };
+  const facts = await readImageFacts(build(parts), { interest, signal: new AbortController().signal });
+  return leafDistributions(facts, parts.config).map(({ name }) => name);
+}
+
+describe("what a project can do without", () => {
+  it("is what nothing requires, imports or starts, the smallest first", async () => {
+    // alembic and asyncpg are there for nobody; fastapi is imported, uvicorn started, starlette required.
+    expect(await leavesOf(apiParts())).toEqual(["alembic", "asyncpg"]);
+    const parts = apiParts();
+    put(parts, file("app/app/late.py", "def f():\n    from asyncpg.protocol import x\n"));
+    parts.layers[1]?.push(
+      ...distribution({ name: "zz", version: "1", files: { "zz/__init__.py": "" }, requires: ["alembic>1"] }),
+    );
+    // zz brings alembic for itself alone: without it, a resolver would leave out both.
+    expect(await leavesOf(parts)).toEqual([]);
+  });
+});
