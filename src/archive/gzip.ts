@@ -25,7 +25,13 @@ export function gzipMember(bytes: Uint8Array, level = 6): Uint8Array {
 
 /** Wraps an existing deflate stream as a gzip member without touching it: header, stream, trailer. */
 export function gzipMemberFromDeflate(content: DeflatedContent): Uint8Array[] {
-  return [header, content.deflated, trailer(content.crc32, content.size)];
+  const { head, tail } = memberAround(content);
+  return [head, content.deflated, tail];
+}
+
+/** What stands before and after a deflate stream in a member of its own. */
+export function memberAround(content: Omit<DeflatedContent, "deflated">): { head: Uint8Array; tail: Uint8Array } {
+  return { head: header, tail: trailer(content.crc32, content.size) };
 }
 
 const header = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);

@@ -28,7 +28,11 @@ export function inflateExactly(file: DeflatedFile): Uint8Array {
 /** @throws SheafError SHEAF_ZIP naming the file when the CRC-32 differs */
 export function checkCrc(name: string, bytes: Uint8Array, expected: number): void {
   const actual = crc32(bytes);
-  if (actual !== expected) throw zipError(name, `has CRC-32 ${hex(actual)} where ${hex(expected)} is declared`);
+  if (actual !== expected) throw crcMismatch(name, actual, expected);
+}
+
+export function crcMismatch(name: string, actual: number, expected: number): Error {
+  return zipError(name, `has CRC-32 ${hex(actual)} where ${hex(expected)} is declared`);
 }
 
 /** Node hashes no more in one call. */

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 
-import type { Content, DirectoryEntry, Entry, EntryFacts } from "../filesystem/entry.ts";
+import type { Content, DirectoryEntry, Entry, EntryFacts, LargeContent } from "../filesystem/entry.ts";
 import { contentSize } from "../filesystem/entry.ts";
 import { SheafError } from "../errors.ts";
-import { gzipMember, gzipMemberFromDeflate } from "./gzip.ts";
+import { type DeflatedContent, gzipMember, gzipMemberFromDeflate, memberAround } from "./gzip.ts";
+import { GzipWriter } from "./gzip-writer.ts";
 import { inflateExactly } from "./inflate.ts";
 import { tarEnd, tarHeader, tarPadding } from "./tar-write.ts";
 import { byPath } from "../order.ts";
@@ -32,14 +33,38 @@ export interface BuiltSegment {
 
 /**
  * Writes entries as a segment. The deflate stream of a large file becomes a gzip member as it is; everything else is
- * compressed in members of about a MiB. Each content is inflated once for its SHA-256, and its size and CRC are checked.
+ * compressed in members of about a MiB. A content whose SHA-256 is not given is inflated for it, and its size and CRC are checked.
  * @param entries sorted by path (code units) without duplicates; hard links may come anywhere after their targets
  * @throws SheafError SHEAF_ZIP when a deflate stream doesn't hold what it declares
  */
 export function buildSegment(entries: readonly Entry[], options: SegmentOptions): BuiltSegment {
   checkOrder(entries);
-  const writer = new SegmentWriter(options);
-  const facts = entries.map((entry) => writer.add(entry));
+  const chunks: Uint8Array[] = [];
+  const writer = new SegmentWriter(options, (chunk) => chunks.push(chunk));
+  const facts = entries.map((entry) => {
+    if (entry.type === "file" && entry.content.kind === "large") throw new Error(`${entry.path} has to be streamed`);
+    return writer.add(entry);
+  });
+  return { chunks, ...writer.finish(), entries: facts };
+}
+
+/**
+ * Writes entries as `buildSegment` does, chunk by chunk, contents of kind `large` too: their deflate streams as they are,
+ * other bytes in members of a MiB each, several compressed at a time.
+ * @param sink is given the chunks in order
+ */
+export async function writeSegment(
+  entries: readonly Entry[],
+  options: SegmentOptions,
+  sink: (chunk: Uint8Array) => void,
+): Promise<Omit<BuiltSegment, "chunks">> {
+  checkOrder(entries);
+  const writer = new SegmentWriter(options, sink);
+  const facts: EntryFacts[] = [];
+  for (const entry of entries) {
+    facts.push(writer.add(entry));
+    if (entry.type === "file" && entry.content.kind === "large") await writer.addLarge(entry.content);
+  }
   return { ...writer.finish(), entries: facts };
 }
 
@@ -86,16 +111,18 @@ const memberSize = 1024 * 1024;
 
 class SegmentWriter {
   readonly #options: SegmentOptions;
-  readonly #chunks: Uint8Array[] = [];
+  readonly #sink: (chunk: Uint8Array) => void;
   #pool: Uint8Array[] = [];
   #pooled = 0;
   #compressed = 0;
   #unpacked = 0;
 
-  constructor(options: SegmentOptions) {
+  constructor(options: SegmentOptions, sink: (chunk: Uint8Array) => void) {
     this.#options = options;
+    this.#sink = sink;
   }
 
+  /** Writes the entry; of large contents the header alone, `addLarge` comes next then. */
   add(entry: Entry): EntryFacts {
     const { path, type, mode, uid, gid } = entry;
     const size = entry.type === "file" ? contentSize(entry.content) : 0;
@@ -108,27 +135,53 @@ class SegmentWriter {
     return facts;
   }
 
-  finish(): Omit<BuiltSegment, "entries"> {
+  async addLarge(content: LargeContent): Promise<void> {
     this.#flush();
-    return { chunks: this.#chunks, compressed: this.#compressed, unpacked: this.#unpacked };
+    if (content.deflateStream) {
+      const { head, tail } = memberAround({ crc32: content.deflateStream.crc32, size: content.size });
+      this.#push(head);
+      for await (const chunk of content.chunks()) this.#push(chunk);
+      this.#push(tail);
+    } else {
+      const gzip = new GzipWriter((chunk) => this.#push(chunk), this.#options.level ?? defaultLevel);
+      for await (const chunk of content.chunks()) await gzip.write(chunk);
+      await gzip.end();
+    }
+    this.#unpacked += content.size;
+    this.#addBytes(tarPadding(content.size));
+  }
+
+  finish(): Omit<BuiltSegment, "entries" | "chunks"> {
+    this.#flush();
+    return { compressed: this.#compressed, unpacked: this.#unpacked };
   }
 
   #addContent(path: string, content: Content): string {
+    if (content.kind === "large") return content.sha256;
+    if (content.kind === "deflated") return this.#addDeflated(path, content);
     const bytes = this.#bytesOf(path, content);
-    if (content.kind === "deflated" && content.deflated.length >= keepFrom) {
-      this.#flush();
-      for (const chunk of gzipMemberFromDeflate(content)) this.#push(chunk);
-      this.#unpacked += content.size;
-    } else {
-      this.#addBytes(bytes);
-    }
+    this.#addBytes(bytes);
     this.#addBytes(tarPadding(bytes.length));
-    return createHash("sha256").update(bytes).digest("hex");
+    return (content.kind === "bytes" ? content.sha256 : undefined) ?? sha256(bytes);
   }
 
-  #bytesOf(path: string, content: Content): Uint8Array {
+  #addDeflated(path: string, content: Extract<Content, { kind: "deflated" }>): string {
+    const { deflated, crc32, size } = content;
+    const isKept = deflated.length >= keepFrom;
+    if (isKept) this.#addMemberFromDeflate({ deflated, crc32, size });
+    // Whoever knows the hash has inflated the stream and checked it.
+    if (isKept && content.sha256 !== undefined) {
+      this.#addBytes(tarPadding(size));
+      return content.sha256;
+    }
+    const bytes = inflateExactly({ name: path, deflated, crc32, size });
+    if (!isKept) this.#addBytes(bytes);
+    this.#addBytes(tarPadding(size));
+    return content.sha256 ?? sha256(bytes);
+  }
+
+  #bytesOf(path: string, content: Extract<Content, { kind: "bytes" | "disk" }>): Uint8Array {
     if (content.kind === "bytes") return content.bytes;
-    if (content.kind === "deflated") return inflateExactly({ ...content, name: path });
     if (!this.#options.read) throw new Error(`${path}: its content is on disk and no reader is given`);
     const bytes = this.#options.read(content.file);
     if (bytes.length !== content.size) throw changedOnDisk(content.file, content.size, bytes.length);
@@ -151,6 +204,12 @@ class SegmentWriter {
     this.#unpacked += bytes.length;
   }
 
+  #addMemberFromDeflate(content: DeflatedContent): void {
+    this.#flush();
+    for (const chunk of gzipMemberFromDeflate(content)) this.#push(chunk);
+    this.#unpacked += content.size;
+  }
+
   #flush(): void {
     if (this.#pooled === 0) return;
     const [only] = this.#pool;
@@ -161,7 +220,7 @@ class SegmentWriter {
   }
 
   #push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
+    this.#sink(chunk);
     this.#compressed += chunk.length;
   }
 }
@@ -180,6 +239,10 @@ function checkOrder(entries: readonly Entry[]): void {
       throw new Error(`${path} is a hard link to ${entry.target}, which isn't before it in the segment`);
     }
   }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function changedOnDisk(file: string, expected: number, actual: number): SheafError {

@@ -1,3 +1,4 @@
+import { type ByteSource, memorySource } from "./byte-source.ts";
 import { checkCrc, inflateExactly } from "./inflate.ts";
 import { readDirectory, type ZipEntry } from "./zip-directory.ts";
 import { zipError } from "./zip-error.ts";
@@ -18,8 +19,9 @@ export interface ZipLimits {
  * payloads, duplicate names, bytes after the archive.
  * @throws SheafError SHEAF_ZIP naming the entry
  */
-export function readZip(bytes: Uint8Array, limits: ZipLimits = {}): ZipEntry[] {
-  const records = readDirectory(bytes, limits.entries ?? 200_000);
+export function readZip(archive: Uint8Array | ByteSource, limits: ZipLimits = {}): ZipEntry[] {
+  const source = archive instanceof Uint8Array ? memorySource(archive) : archive;
+  const records = readDirectory(source, limits.entries ?? 200_000);
   const ratio = limits.ratio ?? 1032;
   const totalSize = limits.totalSize ?? 32 * 2 ** 30;
   const seen = new Set<string>();

@@ -1,3 +1,4 @@
+import type { ByteSource } from "../archive/byte-source.ts";
 import { readElfImage, segmentTypes } from "./read.ts";
 import type { ElfImage, Segment } from "./read.ts";
 import { brokenElf } from "./view.ts";
@@ -31,7 +32,7 @@ export interface ElfFacts {
  * @returns undefined when the file does not begin with the ELF magic
  * @throws SheafError SHEAF_ELF when it does but is broken
  */
-export function elfFacts(bytes: Uint8Array): ElfFacts | undefined {
+export function elfFacts(bytes: Uint8Array | ByteSource): ElfFacts | undefined {
   const file = readElfImage(bytes);
   if (!file) return undefined;
   const entries = readDynamic(file);

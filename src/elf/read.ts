@@ -1,3 +1,4 @@
+import { type ByteSource, memorySource } from "../archive/byte-source.ts";
 import { brokenElf, ElfView } from "./view.ts";
 
 /** What a loader reads of an ELF file (System V ABI, chapters 4 and 5). Offsets, sizes and addresses in bytes. */
@@ -72,15 +73,17 @@ export function isElf(bytes: Uint8Array): boolean {
  * @returns undefined when the file does not begin with the ELF magic
  * @throws SheafError SHEAF_ELF when it does but a table is impossible
  */
-export function readElf(bytes: Uint8Array): ElfFile | undefined {
-  if (!isElf(bytes)) return undefined;
-  const header = readHeader(bytes);
+export function readElf(file: Uint8Array | ByteSource): ElfFile | undefined {
+  const view = viewOf(file);
+  if (!view) return undefined;
+  const header = readHeader(view);
   return { ...imageOf(header), ...header.sectionTable, sections: nameSections(header, readSections(header)) };
 }
 
 /** Reads what a loader reads: a file whose section headers are broken or absent is as good as any other. */
-export function readElfImage(bytes: Uint8Array): ElfImage | undefined {
-  return isElf(bytes) ? imageOf(readHeader(bytes)) : undefined;
+export function readElfImage(file: Uint8Array | ByteSource): ElfImage | undefined {
+  const view = viewOf(file);
+  return view && imageOf(readHeader(view));
 }
 
 interface Header {
@@ -94,8 +97,7 @@ interface Header {
   sectionCount: number;
 }
 
-function readHeader(bytes: Uint8Array): Header {
-  const view = viewOf(bytes);
+function readHeader(view: ElfView): Header {
   const wide = view.class === 64;
   view.check(0, wide ? 64 : 52, "the ELF header");
   const at = wide ? 0 : -12;
@@ -123,11 +125,15 @@ function imageOf(header: Header): ElfImage {
   return { view, type, machine, programHeaderOffset, programHeaderSize, segments };
 }
 
-function viewOf(bytes: Uint8Array): ElfView {
-  const [, , , , size, order] = bytes;
+/** Undefined when the file does not begin with the ELF magic. */
+function viewOf(file: Uint8Array | ByteSource): ElfView | undefined {
+  const source = file instanceof Uint8Array ? memorySource(file) : file;
+  const head = source.read(0, Math.min(6, source.size));
+  if (!isElf(head)) return undefined;
+  const [, , , , size, order] = head;
   if (size !== 1 && size !== 2) throw brokenElf(`its class is ${size}, neither 32 nor 64 bit`);
   if (order !== 1 && order !== 2) throw brokenElf(`its byte order is ${order}, neither little nor big`);
-  return new ElfView(bytes, { class: size === 2 ? 64 : 32, littleEndian: order === 1 });
+  return new ElfView(source, { class: size === 2 ? 64 : 32, littleEndian: order === 1 });
 }
 
 function readSegments({ view, programHeaderOffset: table, programHeaderSize: size }: Header, count: number): Segment[] {

@@ -2,6 +2,7 @@ import { sectionFlags, sectionSize, sectionTypes } from "./read.ts";
 import type { ElfFile, Section } from "./read.ts";
 import { isLoaded } from "./loaded-ranges.ts";
 import type { LoadedRanges } from "./loaded-ranges.ts";
+import { overlay, type Piece, pieceLength } from "./pieces.ts";
 
 export interface StripPlan {
   ranges: LoadedRanges;
@@ -13,9 +14,8 @@ export interface StripPlan {
   names: Section;
 }
 
-/** Writes the file without what is dropped; undefined when it would not be smaller. */
-export function layOutStripped(file: ElfFile, { ranges, kept, free, names }: StripPlan): Uint8Array | undefined {
-  const { bytes } = file.view;
+/** Lays the file out without what is dropped; undefined when it would not be smaller. */
+export function layOutStripped(file: ElfFile, { ranges, kept, free, names }: StripPlan): Piece[] | undefined {
   const moved = (offset: number) => (ranges.cut && offset >= ranges.cut.end ? offset - ranges.cut.shift : offset);
   const placed = new Map<Section, number>();
   let end = moved(ranges.end);
@@ -28,17 +28,22 @@ export function layOutStripped(file: ElfFile, { ranges, kept, free, names }: Str
   const headers = alignUp(end + table.bytes.length, file.view.wordSize);
   const slots = assignSlots(kept);
   const size = headers + (slots.length + 1) * sectionSize(file.view);
-  if (size >= bytes.length) return undefined;
+  if (size >= file.view.size) return undefined;
 
-  const result = new Uint8Array(size);
+  const pieces = new PieceList();
   const { start, end: resume } = ranges.cut ?? { start: ranges.end, end: ranges.end };
-  result.set(bytes.subarray(0, start));
-  result.set(bytes.subarray(resume, ranges.end), moved(resume));
-  for (const [{ offset, size }, at] of placed) result.set(bytes.subarray(offset, offset + size), at);
-  result.set(table.bytes, end);
+  pieces.copy(0, start);
+  pieces.padTo(moved(resume));
+  pieces.copy(resume, ranges.end);
+  for (const [{ offset, size }, at] of placed) {
+    pieces.padTo(at);
+    pieces.copy(offset, offset + size);
+  }
+  pieces.add(table.bytes);
+  pieces.padTo(headers);
   const slotOf = new Map(slots.flatMap((section, slot) => (section ? [[section.index, slot] as const] : [])));
   const renumber = (index: number) => slotOf.get(index) ?? 0;
-  const writer = new HeaderWriter(file, { result, headers });
+  const writer = new HeaderWriter(file, { headers, count: slots.length + 1 });
   slots.forEach((section, slot) => {
     if (!section) return;
     writer.section(slot, section, {
@@ -49,9 +54,34 @@ export function layOutStripped(file: ElfFile, { ranges, kept, free, names }: Str
     });
   });
   writer.section(slots.length, names, { name: table.offsetOf(names.name), offset: end, size: table.bytes.length });
-  writer.header(slots.length + 1);
-  if (ranges.cut) writer.moveSegments(moved);
-  return result;
+  pieces.add(writer.sections);
+  const whole = overlay(pieces.all, 0, writer.header(ranges.cut ? moved : undefined));
+  return ranges.cut ? overlay(whole, moved(file.programHeaderOffset), writer.movedSegments(moved)) : whole;
+}
+
+/** A file as it grows. */
+class PieceList {
+  readonly all: Piece[] = [];
+  #size = 0;
+
+  add(bytes: Uint8Array): void {
+    this.#push({ bytes });
+  }
+
+  copy(from: number, end: number): void {
+    this.#push({ from, length: end - from });
+  }
+
+  /** Zeros up to an offset. */
+  padTo(offset: number): void {
+    this.add(new Uint8Array(offset - this.#size));
+  }
+
+  #push(piece: Piece): void {
+    const length = pieceLength(piece);
+    if (length > 0) this.all.push(piece);
+    this.#size += length;
+  }
 }
 
 function infoIsIndex(section: Section): boolean {
@@ -91,59 +121,82 @@ function alignUp(offset: number, alignment: number): number {
 
 /** Writes headers: the original's, with the fields that change. */
 class HeaderWriter {
+  /** The section header table. */
+  readonly sections: Uint8Array;
   readonly #file: ElfFile;
-  readonly #result: Uint8Array;
-  readonly #view: DataView;
-  readonly #headers: number;
+  readonly #place: { headers: number; count: number };
 
-  constructor(file: ElfFile, { result, headers }: { result: Uint8Array; headers: number }) {
+  /** @param place where the section header table is in the new file, and how many headers it has */
+  constructor(file: ElfFile, place: { headers: number; count: number }) {
     this.#file = file;
-    this.#result = result;
-    this.#view = new DataView(result.buffer);
-    this.#headers = headers;
+    this.#place = place;
+    this.sections = new Uint8Array(place.count * sectionSize(file.view));
   }
 
   section(slot: number, section: Section, changes: HeaderChanges): void {
     const { view, sectionHeaderOffset, sectionHeaderSize } = this.#file;
     const from = sectionHeaderOffset + section.index * sectionHeaderSize;
-    const at = this.#headers + slot * sectionSize(view);
+    const at = slot * sectionSize(view);
     const word = view.wordSize;
-    this.#result.set(view.bytes.subarray(from, from + sectionSize(view)), at);
-    this.#u32(at, changes.name);
+    this.sections.set(view.read(from, sectionSize(view)), at);
+    const numbers = new Numbers(this.#file, this.sections);
+    numbers.u32(at, changes.name);
     if (changes.offset !== undefined && changes.offset !== section.offset)
-      this.#word(at + 8 + 2 * word, changes.offset);
-    if (changes.size !== undefined) this.#word(at + 8 + 3 * word, changes.size);
-    if (changes.link !== undefined) this.#u32(at + 8 + 4 * word, changes.link);
-    if (changes.info !== undefined) this.#u32(at + 12 + 4 * word, changes.info);
+      numbers.word(at + 8 + 2 * word, changes.offset);
+    if (changes.size !== undefined) numbers.word(at + 8 + 3 * word, changes.size);
+    if (changes.link !== undefined) numbers.u32(at + 8 + 4 * word, changes.link);
+    if (changes.info !== undefined) numbers.u32(at + 12 + 4 * word, changes.info);
   }
 
-  /** e_shoff, e_shentsize, e_shnum and e_shstrndx; the names' section is the last. */
-  header(count: number): void {
-    const wide = this.#file.view.class === 64;
-    this.#word(wide ? 40 : 32, this.#headers);
-    [sectionSize(this.#file.view), count, count - 1].forEach((value, index) => {
-      this.#view.setUint16((wide ? 58 : 46) + 2 * index, value, this.#file.view.littleEndian);
-    });
-  }
-
-  moveSegments(moved: (offset: number) => number): void {
-    const { view, programHeaderOffset, programHeaderSize, segments } = this.#file;
+  /** e_shoff, e_shentsize, e_shnum and e_shstrndx; the names' section is the last. e_phoff where segments move. */
+  header(moved?: (offset: number) => number): Uint8Array {
+    const { view, programHeaderOffset } = this.#file;
+    const { headers, count } = this.#place;
     const wide = view.class === 64;
-    this.#word(wide ? 32 : 28, moved(programHeaderOffset));
+    const bytes = Uint8Array.from(view.read(0, wide ? 64 : 52));
+    const numbers = new Numbers(this.#file, bytes);
+    numbers.word(wide ? 40 : 32, headers);
+    [sectionSize(view), count, count - 1].forEach((value, index) => numbers.u16((wide ? 58 : 46) + 2 * index, value));
+    if (moved) numbers.word(wide ? 32 : 28, moved(programHeaderOffset));
+    return bytes;
+  }
+
+  /** The program header table. */
+  movedSegments(moved: (offset: number) => number): Uint8Array {
+    const { view, programHeaderOffset, programHeaderSize, segments } = this.#file;
+    const bytes = Uint8Array.from(view.read(programHeaderOffset, programHeaderSize * segments.length));
+    const numbers = new Numbers(this.#file, bytes);
     segments.forEach(({ offset }, index) => {
-      const at = moved(programHeaderOffset) + index * programHeaderSize;
-      if (Number.isFinite(offset)) this.#word(at + (wide ? 8 : 4), moved(offset));
+      const at = index * programHeaderSize + (view.class === 64 ? 8 : 4);
+      if (Number.isFinite(offset)) numbers.word(at, moved(offset));
     });
+    return bytes;
+  }
+}
+
+/** Writes numbers as a file has them. */
+class Numbers {
+  readonly #view: DataView;
+  readonly #littleEndian: boolean;
+  readonly #wide: boolean;
+
+  constructor({ view }: ElfFile, bytes: Uint8Array) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#littleEndian = view.littleEndian;
+    this.#wide = view.class === 64;
   }
 
-  #u32(at: number, value: number): void {
-    this.#view.setUint32(at, value, this.#file.view.littleEndian);
+  u16(at: number, value: number): void {
+    this.#view.setUint16(at, value, this.#littleEndian);
   }
 
-  #word(at: number, value: number): void {
-    const { littleEndian } = this.#file.view;
-    if (this.#file.view.class === 64) this.#view.setBigUint64(at, BigInt(value), littleEndian);
-    else this.#view.setUint32(at, value, littleEndian);
+  u32(at: number, value: number): void {
+    this.#view.setUint32(at, value, this.#littleEndian);
+  }
+
+  word(at: number, value: number): void {
+    if (this.#wide) this.#view.setBigUint64(at, BigInt(value), this.#littleEndian);
+    else this.#view.setUint32(at, value, this.#littleEndian);
   }
 }
 

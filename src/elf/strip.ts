@@ -1,8 +1,11 @@
+import { type ByteSource, memorySource } from "../archive/byte-source.ts";
 import { elfTypes, readElf, sectionTypes, segmentTypes } from "./read.ts";
 import type { ElfFile, Section } from "./read.ts";
 import { endOf, isLoaded, loadedRanges } from "./loaded-ranges.ts";
 import type { LoadedRanges } from "./loaded-ranges.ts";
 import { layOutStripped } from "./strip-layout.ts";
+import type { Piece } from "./pieces.ts";
+import type { ElfView } from "./view.ts";
 
 /**
  * Drops the symbol table and the debug sections of an executable or shared object, as `strip --strip-unneeded` does.
@@ -15,7 +18,20 @@ import { layOutStripped } from "./strip-layout.ts";
  * @throws SheafError SHEAF_ELF when the file is broken
  */
 export function stripElf(bytes: Uint8Array): Uint8Array | undefined {
-  const file = readElf(bytes);
+  const stripped = strippedPieces(memorySource(bytes));
+  if (!stripped) return undefined;
+  return Buffer.concat(
+    stripped.map((piece) => ("bytes" in piece ? piece.bytes : bytes.subarray(piece.from, piece.from + piece.length))),
+  );
+}
+
+/**
+ * The same for a file that is read in places.
+ *
+ * @returns the pieces of the stripped file, in order: ranges of the original, or bytes of their own
+ */
+export function strippedPieces(source: ByteSource): Piece[] | undefined {
+  const file = readElf(source);
   if (!file || (file.type !== elfTypes.dyn && file.type !== elfTypes.exec)) return undefined;
   // Companions of stripped files (objcopy --only-keep-debug) load nothing and are all debug information.
   if (!file.segments.some(({ type, fileSize }) => type === segmentTypes.load && fileSize > 0)) return undefined;
@@ -76,29 +92,39 @@ function dependsOn(kept: Section[], dropped: Set<Section>): boolean {
  * moved segments, the section header table before its work may be left over.
  */
 function hasUnknownBytes(file: ElfFile, { end, cut }: LoadedRanges): boolean {
-  const { bytes } = file.view;
+  const { view } = file;
   const table = file.sectionHeaderOffset;
   const tableSize = file.sectionHeaderSize * file.sections.length;
   const known = file.sections
     .map((section) => ({ start: section.offset, end: endOf(section) }))
     .concat({ start: table, end: table + tableSize })
     .toSorted((a, b) => a.start - b.start);
-  if (end > bytes.length || known.some((range) => range.end > bytes.length)) return true;
+  if (end > view.size || known.some((range) => range.end > view.size)) return true;
   const unknownIn = (from: number, to: number): number => {
     let at = from;
     let unknown = 0;
     for (const range of [...known, { start: to, end: to }]) {
-      if (range.start > at) unknown += extentOf(bytes.subarray(at, Math.min(range.start, to)));
+      if (range.start > at) unknown += extentOf(view, at, Math.min(range.start, to));
       at = Math.max(at, range.end);
     }
     return unknown;
   };
-  if (unknownIn(end, bytes.length) > 0) return true;
+  if (unknownIn(end, view.size) > 0) return true;
   return cut !== undefined && unknownIn(cut.start, cut.end) > tableSize;
 }
 
 /** Bytes from the first to the last that is not zero. */
-function extentOf(bytes: Uint8Array): number {
-  const first = bytes.findIndex((byte) => byte !== 0);
-  return first < 0 ? 0 : bytes.findLastIndex((byte) => byte !== 0) + 1 - first;
+function extentOf(view: ElfView, from: number, to: number): number {
+  let first = -1;
+  let last = -1;
+  for (let at = from; at < to; at += chunkSize) {
+    const bytes = view.read(at, Math.min(chunkSize, to - at));
+    const start = bytes.findIndex((byte) => byte !== 0);
+    if (start < 0) continue;
+    if (first < 0) first = at + start;
+    last = at + bytes.findLastIndex((byte) => byte !== 0);
+  }
+  return first < 0 ? 0 : last + 1 - first;
 }
+
+const chunkSize = 2 ** 20;

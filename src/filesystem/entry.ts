@@ -1,8 +1,20 @@
 /** Where the bytes of a file are. `deflated` is a raw deflate stream (RFC 1951) that can enter a gzip layer as it is. */
 export type Content =
-  | { kind: "bytes"; bytes: Uint8Array }
-  | { kind: "deflated"; deflated: Uint8Array; crc32: number; size: number }
-  | { kind: "disk"; file: string; size: number };
+  | { kind: "bytes"; bytes: Uint8Array; sha256?: string }
+  | { kind: "deflated"; readonly deflated: Uint8Array; crc32: number; size: number; sha256?: string }
+  | { kind: "disk"; file: string; size: number }
+  | LargeContent;
+
+/** Content that is never held as a whole. Its hash, lower-case hex, is known beforehand. */
+export interface LargeContent {
+  kind: "large";
+  size: number;
+  sha256: string;
+  /** What `chunks` gives is a raw deflate stream of the content, which has this CRC-32. */
+  deflateStream?: { crc32: number };
+  /** The bytes from the start, as often as it is called. */
+  chunks: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
 
 interface EntryBase {
   /** POSIX path from the root of the image without a leading slash, no `.` or `..` segments: `usr/lib/libz.so.1`. */

@@ -151,7 +151,8 @@ function writeEntries(entries: Entry[], root: string): void {
 function bytesOf({ path: name, content }: FileEntry): Uint8Array {
   if (content.kind === "bytes") return content.bytes;
   if (content.kind === "deflated") return inflateExactly({ name, ...content });
-  return fs.readFileSync(content.file);
+  if (content.kind === "disk") return fs.readFileSync(content.file);
+  throw new Error(`${name} is in a wheel that was installed from memory`);
 }
 
 /** What the backend wrote is as little to be trusted as the backend. */

@@ -430,7 +430,7 @@ function bytesOf(wheel: InstalledWheel, path: string): Buffer {
 
 function contentOf(entry: Entry | undefined): Buffer {
   if (entry?.type !== "file") throw new Error("no such file");
-  if (entry.content.kind === "disk") throw new Error("on disk");
+  if (entry.content.kind === "disk" || entry.content.kind === "large") throw new Error("on disk");
   return entry.content.kind === "bytes" ? Buffer.from(entry.content.bytes) : inflateRawSync(entry.content.deflated);
 }
 

@@ -180,7 +180,7 @@ function filesBelow(root: string): string[] {
 }
 
 function contentOf({ content }: FileEntry): Buffer {
-  if (content.kind === "disk") throw new Error("on disk");
+  if (content.kind === "disk" || content.kind === "large") throw new Error("on disk");
   return content.kind === "bytes" ? Buffer.from(content.bytes) : inflateRawSync(content.deflated);
 }
 

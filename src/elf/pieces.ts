@@ -1,0 +1,32 @@
+/** A piece of a file that is being written: a range of the original, or bytes of its own. */
+export type Piece = { from: number; length: number } | { bytes: Uint8Array };
+
+export function pieceLength(piece: Piece): number {
+  return "bytes" in piece ? piece.bytes.length : piece.length;
+}
+
+/** The same file with other bytes at an offset, all of which is inside. */
+export function overlay(pieces: readonly Piece[], offset: number, bytes: Uint8Array): Piece[] {
+  const end = offset + bytes.length;
+  const result: Piece[] = [];
+  let at = 0;
+  let isPlaced = false;
+  for (const piece of pieces) {
+    const length = pieceLength(piece);
+    const before = Math.min(length, Math.max(0, offset - at));
+    if (before > 0) result.push(slice(piece, 0, before));
+    if (!isPlaced && at + length > offset) {
+      result.push({ bytes });
+      isPlaced = true;
+    }
+    const after = Math.max(before, end - at);
+    if (after < length) result.push(slice(piece, after, length));
+    at += length;
+  }
+  return result;
+}
+
+function slice(piece: Piece, start: number, end: number): Piece {
+  if ("bytes" in piece) return { bytes: piece.bytes.subarray(start, end) };
+  return { from: piece.from + start, length: end - start };
+}
