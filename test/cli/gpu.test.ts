@@ -2,14 +2,17 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
 import type { CommandResult } from "../../src/cli/command.ts";
 import { gpu } from "../../src/cli/commands/gpu.ts";
-import type { Context } from "../../src/cli/context.ts";
+import { CommandContext } from "../../src/cli/context.ts";
+import { writeLayout } from "../../src/oci/layout.ts";
 import { styleFor } from "../../src/report/text.ts";
 import { buildFatBinary } from "../cuda/build-fat-binary.ts";
 import { buildLibrary } from "../cuda/build-library.ts";
+import { installed } from "../ingest/base-builder.ts";
+import { d, f, h, imageOf, layerOf } from "../oci/images.ts";
 
 const images = [75, 86, 90].map((sm) => ({ sm, storage: "zstd" as const, size: 20_000 }));
 const library = buildLibrary({ fatBinaries: [buildFatBinary(images)], after: 30_000 });
@@ -48,6 +51,49 @@ describe("sheaf gpu", () => {
     expect(inspected.json).toMatchObject({ libraries: [{ path: "nvidia/cufft/lib/libcufft.so.11" }, { binaries: 1 }] });
   });
 
+  it("inspects an image, by what it promises unless told otherwise", async () => {
+    const root = "usr/lib/python3/dist-packages";
+    const shared = { ...f(`${root}/torch/lib/libtorch_cuda.so`), content: library.bytes };
+    const plain = buildLibrary({ fatBinaries: [], relocations: "rela" }).bytes;
+    const large = Buffer.concat([library.bytes, Buffer.alloc(26_000_000)]);
+    const image = imageOf(
+      [
+        layerOf([
+          d("opt"),
+          { ...f("opt/gone.so"), content: library.bytes },
+          ...installed("torch 2.3.1", ["torch/lib/libtorch_cuda.so"], root),
+        ]),
+        layerOf([
+          f("opt/.wh.gone.so"),
+          shared,
+          h("opt/same.so", shared.path),
+          { ...f("opt/libplain.so"), content: plain },
+        ]),
+        layerOf([{ ...f("opt/large.so"), content: large }]),
+      ],
+      { config: { os: "linux", architecture: "amd64", config: { Labels: { "sheaf.cuda.targets": "7.5,8.9" } } } },
+    );
+    await writeLayout(path.join(directory, "layout"), image);
+    const inspected = await run(["inspect", "layout"]);
+    expect(inspected.json).toMatchObject({
+      promised: ["7.5", "8.9"],
+      libraries: [
+        { path: "opt/large.so", layer: 2, binaries: 2, size: large.length },
+        { path: shared.path, layer: 1, owner: "torch 2.3.1", binaries: 2 },
+      ],
+      total: [{ name: "sm_75" }, { name: "sm_80" }, { name: "sm_86" }, { name: "sm_90" }],
+    });
+    const text = textOf(inspected).replaceAll("\u00a0", " ");
+    expect(text).toContain("made for 7.5, 8.9");
+    // The one among its data is for 8.0, which runs on 8.9 too.
+    expect(text).toContain("for 7.5: machine code in 1, nothing in 1\n    for 8.9: machine code in 2\n");
+    expect(text).toMatch(/of device code in 2 libraries\n {2}sm_\d\d +\d+ kB +▇+/);
+    expect((await run(["inspect", "layout"], { targets: ["h100"] })).json).toMatchObject({
+      libraries: [{ coverage: [{ target: 90, machineCode: 1, nothing: 1 }] }, {}],
+    });
+    await expect(run(["inspect", "layout"], { check: true })).rejects.toMatchObject({ code: "SHEAF_OPTION" });
+  });
+
   it("trims a folder, and says what it left alone", async () => {
     const text = textOf(await run(["trim", "env"], { targets: ["t4,h100", "8.0"], output: "trimmed" }));
     expect(text).toMatch(/torch\/lib\/libtorch_cuda\.so +\d+ kB +\d+ kB/);
@@ -60,7 +106,7 @@ describe("sheaf gpu", () => {
   it.each<[string[], Record<string, unknown>, string]>([
     [["prune"], {}, "SHEAF_OPTION"],
     [["inspect"], {}, "SHEAF_OPTION"],
-    [["inspect", "nowhere"], {}, "SHEAF_OPTION"],
+    [["inspect", "./nowhere"], {}, "SHEAF_NO_IMAGE"],
     [["trim", "env"], { targets: ["t4"] }, "SHEAF_OPTION"],
     [["trim", "env"], { output: "x" }, "SHEAF_OPTION"],
     [["trim", "env"], { output: "x", targets: ["t44"] }, "SHEAF_GPU"],
@@ -69,9 +115,12 @@ describe("sheaf gpu", () => {
   });
 });
 
-function run(words: string[], options: Record<string, unknown> = {}): Promise<CommandResult> {
-  const context = { directory, signal: new AbortController().signal } as Context;
-  return gpu.run({ arguments: words, rest: [], options }, context);
+async function run(words: string[], options: Record<string, unknown> = {}): Promise<CommandResult> {
+  const cacheDir = path.join(directory, "store");
+  const signal = new AbortController().signal;
+  const context = new CommandContext({ cacheDir, offline: true, quiet: true, signal });
+  onTestFinished(() => context.close());
+  return gpu.run({ arguments: words, rest: [], options }, Object.assign(context, { directory }));
 }
 
 function textOf(result: CommandResult): string {
