@@ -43,6 +43,8 @@ export function contractSettings(contract: Contract): Record<string, unknown> {
     "exit-codes": contract.exitCodes,
     memory: sizeText(contract.memory),
     "run-env": contract.runEnv,
+    "broker-env": contract.brokerEnv,
+    "worker-task": contract.workerTask,
     build: contract.build,
     checks: contract.checks,
   });

@@ -56,6 +56,9 @@ export interface Contract {
   exitCodes: number[];
   memory?: number;
   runEnv: Record<string, string>;
+  /** Undefined where Celery's own variable and those that the code reads are taken. */
+  brokerEnv?: string[];
+  workerTask?: { name: string; args: unknown[] };
   build: { clean: number; cached: number; code: number; dependency: number };
   checks: Record<string, CustomCheckSettings>;
 }
@@ -125,6 +128,10 @@ export function resolveContract(input: ContractInput): Contract {
     exitCodes: merged["exit-codes"] ?? [0, 143],
     ...defined({ memory: bytes(merged.memory) }),
     runEnv: merged["run-env"] ?? {},
+    ...defined({
+      brokerEnv: merged["broker-env"],
+      workerTask: merged["worker-task"] && { args: [], ...merged["worker-task"] },
+    }),
     build: {
       clean: merged.build?.clean ?? 300,
       cached: merged.build?.cached ?? 30,

@@ -27,8 +27,8 @@ export interface DaemonlessOptions {
   /** Only /tmp, /run, /dev/shm and the mounts can be written. Otherwise what is written elsewhere is kept in memory and lost at the end. */
   readOnly?: boolean;
   mounts?: { source: string; target: string; readOnly?: boolean }[];
-  /** False leaves the image nothing but its own loopback. True unless given. */
-  network?: boolean;
+  /** False leaves the image nothing but its own loopback; the `inNetwork` of another shares that one's. True unless given. */
+  network?: boolean | string[];
   emit: Emit;
   /** Called with what the image prints; it is dropped without. */
   onOutput?: (chunk: Uint8Array, stream: "stdout" | "stderr") => void;
@@ -134,7 +134,7 @@ function supervise({ image, contained, environment, workdir, forwards, options, 
   });
   return {
     pid: contained.pid,
-    inNetwork: contained.ownNetwork ? networkEntry(contained) : undefined,
+    inNetwork: inNetworkOf(contained),
     ports: options.ports ?? [],
     startMs,
     exited,
@@ -153,6 +153,11 @@ function supervise({ image, contained, environment, workdir, forwards, options, 
       }
     },
   };
+}
+
+function inNetworkOf(contained: NamespaceProcess): string[] | undefined {
+  if (contained.network === true) return undefined;
+  return contained.network === false ? networkEntry(contained) : contained.network;
 }
 
 /** @throws SheafError SHEAF_PLATFORM */

@@ -56,8 +56,8 @@ export interface ContainerOptions {
   /** Folders of the container that are kept in memory. */
   tmpfs?: string[];
   mounts?: { source: string; target: string; readOnly?: boolean }[];
-  /** False runs it without any network. */
-  network?: boolean;
+  /** False runs it without any network; the id of a container shares that one's, with the ports that it publishes. */
+  network?: boolean | string;
   /** Bytes. */
   memory?: number;
   /** No capability and no way to gain one, as Kubernetes' profile "restricted" has it; ports below 1024 are root's. */

@@ -16,7 +16,7 @@ export interface EnterOptions {
   /** From NamespaceProcess. */
   pid: number;
   holderPid: number;
-  ownNetwork: boolean;
+  network: boolean | string[];
   command: string[];
   environment: Record<string, string>;
   /** Absolute path in the image. */
@@ -26,17 +26,18 @@ export interface EnterOptions {
 
 /** Runs a command beside the one that a namespace was made for, as the same user, in the same root, without capabilities. */
 export async function enterNamespaces(options: EnterOptions): Promise<ExecResult> {
-  const { pid, holderPid, environment } = options;
+  const { pid, holderPid, environment, network } = options;
   const nsenter = findProgram("nsenter");
   if (!nsenter) throw missingProgram("nsenter");
   const setpriv = findProgram("setpriv");
   // Two steps: only the outer user namespace owns the mounts, only the inner one makes us the image's user.
   const command = [
-    setpriv ? [setpriv, "--pdeathsig", "KILL"] : [],
+    // Another's network belongs to another's user namespace: it is entered first.
+    Array.isArray(network) ? network : setpriv ? [setpriv, "--pdeathsig", "KILL"] : [],
     [nsenter, `--user=/proc/${holderPid}/ns/user`, "--preserve-credentials"],
     [`--pid=/proc/${pid}/ns/pid`, `--ipc=/proc/${pid}/ns/ipc`],
     // The host's own network can't be entered, nor need it be.
-    options.ownNetwork ? [`--net=/proc/${pid}/ns/net`, "--"] : ["--"],
+    network === false ? [`--net=/proc/${pid}/ns/net`, "--"] : ["--"],
     [nsenter, `--user=/proc/${pid}/ns/user`, `--mount=/proc/${pid}/ns/mnt`, "--preserve-credentials"],
     [`--wd=/proc/${pid}/root${options.workdir}`, "--", ...options.command],
   ].flat();

@@ -25,8 +25,11 @@ export interface NamespaceOptions {
   environment: Record<string, string>;
   /** Absolute path in the image. */
   workdir: string;
-  /** True shares the host's network, false gives a network namespace with nothing but loopback. */
-  network: boolean;
+  /**
+   * True shares the host's network, false gives a network namespace with nothing but loopback; words before a program that is to run
+   * in the network of another's share that one's.
+   */
+  network: boolean | string[];
   /** Nothing but /tmp, /run, /dev/shm and the mounts can be written. */
   readOnly: boolean;
   /** Targets resolved inside the root: no symbolic links on the way. */
@@ -41,8 +44,8 @@ export interface NamespaceProcess {
   pid: number;
   /** PID of the process that holds the outer user namespace; entering goes through it. */
   holderPid: number;
-  /** Whether it has a network namespace, too. */
-  ownNetwork: boolean;
+  /** As it was asked for. */
+  network: boolean | string[];
   /** False when writes outside of /tmp and /run fail though they were asked for: the kernel refuses overlayfs. */
   writable: boolean;
   /** Both are to be read: the end waits for theirs. */
@@ -87,7 +90,7 @@ export async function startInNamespaces(options: NamespaceOptions): Promise<Name
     pid,
     holderPid: child.pid ?? 0,
     writable,
-    ownNetwork: !options.network,
+    network: options.network,
     stdout,
     stderr,
     exited,
@@ -99,8 +102,6 @@ export async function startInNamespaces(options: NamespaceOptions): Promise<Name
 
 function commandLine(options: NamespaceOptions): string[] {
   const { rootfs, user, mounts } = options;
-  // Ties the namespaces to this process: `--kill-child` alone covers the death of unshare only.
-  const setpriv = findProgram("setpriv");
   const mountArguments = mounts.flatMap(({ source, target, readOnly }) => [
     source,
     target.slice(1),
@@ -108,9 +109,9 @@ function commandLine(options: NamespaceOptions): string[] {
   ]);
   const enterUser = [`--user=${rootfs.mountPoint}/namespace/user`, "--preserve-credentials"];
   return [
-    setpriv ? [setpriv, "--pdeathsig", "KILL"] : [],
+    Array.isArray(options.network) ? options.network : tiedToThis(),
     [required("unshare"), "--user", "--map-root-user", "--mount", "--pid", "--ipc", "--fork", "--kill-child"],
-    options.network ? [] : ["--net"],
+    options.network === false ? ["--net"] : [],
     ["--", required("sh"), "-c", namespaceScript, "sheaf-namespace"],
     [rootfs.root, rootfs.mountPoint, String(user.uid), String(user.gid), rootfs.folders],
     [options.readOnly ? "ro" : "rw", options.workdir, standardMounts(`${rootfs.mountPoint}/root`, user.uid)],
@@ -118,6 +119,12 @@ function commandLine(options: NamespaceOptions): string[] {
     [required("env"), ...delayedVariables(options.environment)],
     [required("nsenter"), ...enterUser, "--root=.", `--wd=.${options.workdir}`, "--", ...options.command],
   ].flat();
+}
+
+/** Ties the namespaces to this process: `--kill-child` alone covers the death of unshare only. */
+function tiedToThis(): string[] {
+  const setpriv = findProgram("setpriv");
+  return setpriv ? [setpriv, "--pdeathsig", "KILL"] : [];
 }
 
 function required(name: string): string {
@@ -134,7 +141,7 @@ function scriptEnvironment(options: NamespaceOptions): Record<string, string> {
     ...Object.fromEntries(plain),
     PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/bin:/sbin:/bin`,
     SHEAF_PATH: environment["PATH"] ?? "",
-    ...(options.network ? {} : { SHEAF_LOOPBACK: "1" }),
+    ...(options.network === false ? { SHEAF_LOOPBACK: "1" } : {}),
     ...(options.memory === undefined ? {} : { SHEAF_MEMORY_KIB: String(Math.floor(options.memory / 1024)) }),
   };
 }

@@ -1,3 +1,4 @@
+import { redisPartName, redisUrlName, redisVariable } from "../project/service-variables.ts";
 import type { EnvironmentSetting } from "../project/settings-fields.ts";
 import type { BackingService, Database, ValuePart, Wiring } from "./deployment.ts";
 import type { ImageSketch } from "./image-plan.ts";
@@ -6,11 +7,8 @@ import type { ImageSketch } from "./image-plan.ts";
 export const databasePassword = "POSTGRES_PASSWORD";
 
 const databaseUrl = /^(?:\w+_)?(?:DATABASE|POSTGRES(?:QL)?|PG|DB|SQLALCHEMY(?:_DATABASE)?)_?(?:URL|URI|DSN)$/;
-const redisUrl =
-  /^(?:\w+_)?(?:REDIS|BROKER|CELERY|CELERY_BROKER|CELERY_RESULT|RESULT_BACKEND|CACHE|VALKEY)(?:_(?:URL|URI|DSN))$|^(?:CELERY_)?(?:BROKER_URL|RESULT_BACKEND)$/;
 const databasePart =
   /^(?:POSTGRES(?:QL)?|PG|DB|DATABASE)_?(HOST|SERVER|PORT|USER|USERNAME|PASSWORD|PASS|DB|NAME|DATABASE)$/;
-const redisPart = /^(?:REDIS|VALKEY|BROKER)_?(HOST|SERVER|PORT)$/;
 const memcachedPart = /^(?:MEMCACHED?)_?(HOST|SERVER|PORT)$/;
 
 /** The user and the database that the code names as its default, else the project's name for both. */
@@ -65,12 +63,12 @@ export function wireVariables(
 
 /** Whether a variable's name says that it leads to PostgreSQL, Redis or memcached. */
 export function leadsToService(name: string): boolean {
-  return [databaseUrl, redisUrl, databasePart, redisPart, memcachedPart].some((pattern) => pattern.test(name));
+  return [databaseUrl, redisUrlName, databasePart, redisPartName, memcachedPart].some((pattern) => pattern.test(name));
 }
 
 /** Addresses of databases and brokers have passwords in them. */
 function isAddress(name: string): boolean {
-  return databaseUrl.test(name) || redisUrl.test(name);
+  return databaseUrl.test(name) || redisUrlName.test(name);
 }
 
 type Wired = Pick<Wiring, "value" | "service">;
@@ -120,10 +118,8 @@ function postgresParts(
 }
 
 function redisParts({ name, text }: Named, { name: host }: BackingService): ValuePart[] | undefined {
-  const match = /^redis:\/\/[^/]*(?:\/(\d+))?/.exec(text);
-  const isOther = !match && /^\w+(?:\+\w+)?:\/\//.test(text);
-  if (match || (redisUrl.test(name) && !isOther)) return [`redis://${host}:6379/${match?.[1] ?? "0"}`];
-  return partOf(redisPart, name, { host, port: "6379" });
+  const value = redisVariable({ name, default: text }, host, 6379);
+  return value === undefined ? undefined : [value];
 }
 
 function partOf(

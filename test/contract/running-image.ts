@@ -67,21 +67,29 @@ export function buildServer({ config, server: program, init: script }: ServerPar
   return imageOf([shellLayer(), pythonLayer(), app], config);
 }
 
+interface Where {
+  engine: Runtime["kind"];
+  /** A store's. */
+  folder: string;
+  signal?: AbortSignal;
+}
+
 /** Holds a server to its contract in one runtime. */
-export async function verifyServer(
-  parts: ServerParts,
-  {
-    engine,
-    folder,
-    signal = new AbortController().signal,
-  }: { engine: Runtime["kind"]; folder: string; signal?: AbortSignal },
+export function verifyServer(parts: ServerParts, where: Where): Promise<Verification> {
+  return verifyRunning(buildServer(parts), parts.contract, where);
+}
+
+/** Holds an image to a contract in one runtime. */
+export async function verifyRunning(
+  image: Image,
+  settings: ContractSettings,
+  { engine, folder, signal = new AbortController().signal }: Where,
 ): Promise<Verification> {
-  const image = buildServer(parts);
   const runtime = image.config.config ?? {};
-  const contract = resolveContract({ name: "server", runtime, config: { contract: parts.contract } });
+  const contract = resolveContract({ name: "server", runtime, config: { contract: settings } });
   const facts = await readImageFacts(image, { interest: interestOf(contract, runtime), signal });
   const store = openStore(folder);
-  const session = await openSession({ image, contract, store, engine, emit: silent, signal });
+  const session = await openSession({ image, contract, facts, store, engine, emit: silent, signal });
   if (typeof session === "string") throw new Error(session);
   try {
     return await verifyImage({ name: "server", image, facts, contract, session, signal });

@@ -21,11 +21,12 @@ async function runtimeOf(probe: number): Promise<Runtime> {
   return {
     kind: "none",
     description: "a stand-in",
-    start: async ({ onOutput }) => {
+    beside: () => expect.fail("nothing runs beside it"),
+    start: async ({ onOutput, ports = [] }) => {
       setTimeout(() => onOutput(Buffer.from("Started\n"), "stderr"), 50);
       return {
         startedAt,
-        port,
+        ports: new Map(ports.map((each) => [each, port])),
         running: {
           id: "stand-in",
           pid: -1,

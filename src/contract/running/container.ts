@@ -1,15 +1,31 @@
 import type { Running } from "../../engine/engine.ts";
 import type { ExecResult } from "../../engine/exec.ts";
+import type { Broker } from "./broker.ts";
 import { ask, type Answer, type NoAnswer } from "./http.ts";
-import type { Runtime, Started, StartOptions } from "./runtime.ts";
+import type { Runtime, SharedNetwork, Started, StartOptions } from "./runtime.ts";
 
 const outputLimit = 1_000_000;
+
+interface Beside {
+  /** The port that is asked. */
+  port?: number;
+  /** The name under which its server is asked. */
+  host?: string;
+  /** Shares its network with the container, and goes with it. */
+  broker?: Broker;
+}
 
 /** A container that runs for checks. */
 export class Container {
   readonly running: Running;
+  /** Of this machine, on 127.0.0.1, by the container's. */
+  readonly ports: ReadonlyMap<number, number>;
+  readonly network: SharedNetwork | undefined;
+  readonly broker: Broker | undefined;
   /** On 127.0.0.1 of this machine. */
   readonly port: number | undefined;
+  /** Settles when nothing of it is there any more. */
+  readonly gone: Promise<unknown>;
   /** Undefined while it runs. */
   exitCode: number | undefined;
   /** Seconds from its start to when its port was first seen to be listened on, where that was looked for. */
@@ -18,9 +34,13 @@ export class Container {
   readonly #host: string | undefined;
   readonly #output: Output;
 
-  private constructor(started: Started, { host, output }: { host?: string; output: Output }) {
+  private constructor(started: Started, { host, port, broker }: Beside, output: Output) {
     this.running = started.running;
-    this.port = started.port;
+    this.ports = broker?.container.ports ?? started.ports;
+    this.network = started.network;
+    this.broker = broker;
+    this.port = port === undefined ? undefined : this.ports.get(port);
+    this.gone = Promise.allSettled([started.running.exited, broker?.container.gone]);
     this.#host = host;
     this.#output = output;
     this.#startedAt = started.startedAt;
@@ -32,11 +52,12 @@ export class Container {
 
   static async start(
     runtime: Runtime,
-    { host, ...options }: Omit<StartOptions, "onOutput"> & { host?: string },
+    options: Omit<StartOptions, "onOutput">,
+    beside: Beside = {},
   ): Promise<Container> {
     const output = new Output();
     const started = await runtime.start({ ...options, onOutput: output.add });
-    return new Container(started, { output, ...(host === undefined ? {} : { host }) });
+    return new Container(started, beside, output);
   }
 
   /** Since its command was started. */
@@ -80,9 +101,13 @@ export class Container {
     }
   }
 
-  /** Ends it at once. */
+  /** Ends it at once, and what runs beside it. */
   async end(): Promise<void> {
-    if (this.exitCode === undefined) await this.running.stop("SIGKILL", 1000);
+    try {
+      if (this.exitCode === undefined) await this.running.stop("SIGKILL", 1000);
+    } finally {
+      await this.broker?.container.end();
+    }
   }
 }
 

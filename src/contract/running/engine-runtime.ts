@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 
-import type { Engine } from "../../engine/engine.ts";
+import type { ContainerOptions, Engine } from "../../engine/engine.ts";
 import type { Emit } from "../../events.ts";
 import type { Image } from "../../oci/image.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime, StartOptions } from "./runtime.ts";
 
 /** Runs an image in Docker or Podman, under a tag of its own that goes with `close`. */
 export function engineRuntime(engine: Engine, image: Image, emit: Emit): Runtime {
@@ -12,24 +12,36 @@ export function engineRuntime(engine: Engine, image: Image, emit: Emit): Runtime
   return {
     kind: engine.kind,
     description: engine.describe(),
-    start: async ({ command, port, readOnly, ...options }) => {
+    start: async ({ command, ports = [], readOnly, network, ...options }) => {
       await (loaded ??= engine.load(image, tag, emit));
       const [program = "", ...words] = command ?? [];
       const calledAt = performance.now();
       const running = await engine.run({
         ...options,
+        ...networkOf(network),
         image: tag,
         ...(readOnly ? { readOnly, tmpfs: ["/tmp"] } : {}),
         ...(command ? { entrypoint: [program], command: words } : {}),
-        ...(port === undefined || options.network === false ? {} : { ports: [{ host: 0, container: port }] }),
+        ...(network === false ? {} : { ports: ports.map((port) => ({ host: 0, container: port })) }),
       });
-      const [granted] = running.ports;
-      return { running, startedAt: calledAt + running.startMs, ...(granted ? { port: granted.host } : {}) };
+      return {
+        running,
+        startedAt: calledAt + running.startMs,
+        ports: new Map(running.ports.map(({ container, host }) => [container, host])),
+        network: { id: running.id },
+      };
     },
+    beside: (other) => engineRuntime(engine, other, emit),
     close: async () => {
       if (!loaded) return;
       await loaded.catch(() => undefined);
       await engine.removeImage(tag).catch(() => undefined);
     },
   };
+}
+
+function networkOf(network: StartOptions["network"]): Pick<ContainerOptions, "network"> {
+  if (network === undefined || typeof network === "boolean") return network === undefined ? {} : { network };
+  if ("id" in network) return { network: network.id };
+  throw new Error("an engine knows no network but its own");
 }

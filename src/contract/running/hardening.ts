@@ -92,7 +92,7 @@ export const runtimeNoNetwork: RunningCheck = {
 };
 
 interface Trial {
-  way: Omit<StartOptions, "onOutput" | "port">;
+  way: Pick<StartOptions, "readOnly" | "restricted" | "user"> & { network?: boolean };
   works: string;
   fails: string;
   /** Lines of the output that say what it was. */

@@ -5,17 +5,22 @@ import type { Image } from "../../oci/image.ts";
 import { hostPlatform } from "../../platform.ts";
 import type { Store } from "../../store/store.ts";
 import type { Contract } from "../contract.ts";
+import type { ImageFacts } from "../facts/image-facts.ts";
+import { brokerSourceOf } from "./broker-source.ts";
 import type { Runtime } from "./runtime.ts";
 import { Session } from "./session.ts";
 
 export interface OpenSessionOptions {
   image: Image;
   contract: Contract;
+  facts: ImageFacts;
   store: Store;
   /** Docker, Podman or none where nothing is said: the first that is there. */
   engine?: Runtime["kind"];
   emit: Emit;
   signal: AbortSignal;
+  /** Makes an image of Redis where this machine has none to run beside a worker; the reason where that can't be. */
+  composeBroker?: () => Promise<Image | string>;
 }
 
 /**
@@ -23,13 +28,16 @@ export interface OpenSessionOptions {
  * @throws SheafError SHEAF_NO_ENGINE when the engine that was asked for does not answer
  */
 export async function openSession(options: OpenSessionOptions): Promise<Session | string> {
-  const { image, contract, signal } = options;
+  const { image, contract, facts, signal } = options;
   const { os, architecture } = image.config;
   const host = hostPlatform();
   if (host && (host.os !== os || host.architecture !== architecture))
     return `the image is for ${os}/${architecture}, and this machine is ${host.os}/${host.architecture}`;
   const runtime = await chooseRuntime(options);
-  return typeof runtime === "string" ? runtime : new Session({ image, contract, runtime, signal });
+  if (typeof runtime === "string") return runtime;
+  const { composeBroker = () => Promise.resolve("this machine has no redis-server to run beside it") } = options;
+  const broker = brokerSourceOf({ image, facts, contract, composeBroker });
+  return new Session({ image, contract, runtime, signal, ...(broker === undefined ? {} : { broker }) });
 }
 
 async function chooseRuntime({ image, store, engine, emit }: OpenSessionOptions): Promise<Runtime | string> {

@@ -6,6 +6,7 @@ import type { RunningCheck } from "./running-check.ts";
 import { runtimeSignalIdle, runtimeSignalInflight, runtimeSignalStart } from "./signals.ts";
 import { runtimeStart } from "./start.ts";
 import { runtimeUser } from "./user.ts";
+import { runtimeWorkerBusy, runtimeWorkerStop } from "./worker.ts";
 import { runtimeZombies } from "./zombies.ts";
 
 /** Every check that needs the image running. The start counts all starts of the others, so it comes last. */
@@ -21,6 +22,8 @@ export const runningChecks: readonly RunningCheck[] = [
   runtimeSignalIdle,
   runtimeSignalInflight,
   runtimeSignalStart,
+  runtimeWorkerBusy,
+  runtimeWorkerStop,
   runtimeReadOnly,
   runtimeCapabilities,
   runtimeArbitraryUser,

@@ -7,8 +7,10 @@ export interface Runtime {
   readonly kind: "docker" | "podman" | "none";
   /** One line for people: `Docker 20.10.24 at /var/run/docker.sock`. */
   readonly description: string;
-  /** Starts a container in a network of its own, where the ports are all free. */
+  /** Starts a container in a network of its own, where the ports are all free, or in another container's. */
   start(options: StartOptions): Promise<Started>;
+  /** The same for another image; it is closed by itself. */
+  beside(image: Image): Runtime;
   /** Takes away what was brought in to start containers; they have to be gone. */
   close(): Promise<void>;
 }
@@ -23,19 +25,23 @@ export interface StartOptions {
   readOnly?: boolean;
   /** No capability, and no way to one. */
   restricted?: boolean;
-  /** False leaves loopback alone; then nothing can be asked from outside. */
-  network?: boolean;
-  /** Port of the container that is to be reached from here. */
-  port?: number;
+  /** False leaves loopback alone; then nothing can be asked from outside. Another's is shared with it, with the ports that lead there. */
+  network?: boolean | SharedNetwork;
+  /** Ports of the container that are to be reached from here. */
+  ports?: number[];
   onOutput: (chunk: Uint8Array, stream: "stdout" | "stderr") => void;
 }
+
+/** A container's network as its runtime knows it: by the container's id, or by the words before a program that is to run in it. */
+export type SharedNetwork = { id: string } | { entry: string[] };
 
 export interface Started {
   running: Running;
   /** When its command was started, of `performance.now()`. */
   startedAt: number;
-  /** Port of this machine, on 127.0.0.1, that leads to the container's. */
-  port?: number;
+  /** Ports of this machine, on 127.0.0.1, by the container's that they lead to. */
+  ports: ReadonlyMap<number, number>;
+  network?: SharedNetwork;
 }
 
 /** The image as it is, but for what it starts. */

@@ -6,6 +6,8 @@ import type { ExecResult } from "../../engine/exec.ts";
 import type { Image } from "../../oci/image.ts";
 import type { Contract } from "../contract.ts";
 import type { StartMoment } from "../start-moment.ts";
+import { Broker } from "./broker.ts";
+import type { BrokerSource } from "./broker-source.ts";
 import { Container } from "./container.ts";
 import { isLoopback, listenersOf } from "./processes.ts";
 import type { Runtime, StartOptions } from "./runtime.ts";
@@ -31,10 +33,16 @@ export interface SessionOptions {
   image: Image;
   contract: Contract;
   runtime: Runtime;
+  /** The broker that each container has beside it; a reason where there is none, undefined where none is needed. */
+  broker?: BrokerSource | string;
   signal: AbortSignal;
 }
 
-type Way = Omit<StartOptions, "onOutput" | "port">;
+interface Way extends Omit<StartOptions, "onOutput" | "ports" | "network"> {
+  network?: boolean;
+  /** In the image's place. */
+  image?: Image;
+}
 
 /** Starts containers of one image for its checks. The first start is when the first check asks; `close` leaves nothing behind. */
 export class Session {
@@ -44,7 +52,12 @@ export class Session {
   readonly starts: number[] = [];
   /** What happened when in the start of the shared container. */
   readonly moments: StartMoment[] = [];
+  /** Why no broker runs beside the image; undefined where one does, or none is needed. */
+  brokerless: string | undefined;
   readonly #options: SessionOptions;
+  /** Of images beside the one that is checked, by their digests. */
+  readonly #runtimes = new Map<string, Runtime>();
+  #broker: Promise<Runtime | undefined> | undefined;
   readonly #open = new Set<Promise<Container>>();
   #shared: Promise<Container> | undefined;
   #failure: DidNotStart | undefined;
@@ -54,6 +67,7 @@ export class Session {
     this.#options = options;
     this.runtime = options.runtime;
     this.target = targetOf(options);
+    if (typeof options.broker === "string") this.brokerless = options.broker;
     options.signal.addEventListener("abort", this.#onAbort);
   }
 
@@ -99,7 +113,7 @@ export class Session {
     this.#open.add(starting);
     const forget = (): void => void this.#open.delete(starting);
     // It stays among the open ones until it is gone: the image can't be removed before.
-    void starting.then(({ running }) => running.exited).then(forget, forget);
+    void starting.then(({ gone }) => gone).then(forget, forget);
     const container = await starting;
     signal.throwIfAborted();
     return container;
@@ -155,7 +169,7 @@ export class Session {
     this.#closed = true;
     this.#options.signal.removeEventListener("abort", this.#onAbort);
     await this.#endAll();
-    await this.runtime.close();
+    await Promise.all([this.runtime, ...this.#runtimes.values()].map((runtime) => runtime.close()));
   }
 
   readonly #onAbort = (): void => void this.#endAll();
@@ -169,18 +183,24 @@ export class Session {
     );
   }
 
-  async #begin(way: Way): Promise<Container> {
-    const { contract, runtime } = this.#options;
-    const env = { ...contract.runEnv, ...way.env };
-    const { port } = this.target;
+  async #begin({ image, ...way }: Way): Promise<Container> {
+    const { contract } = this.#options;
+    const { port, host } = this.target;
+    const broker = await this.#startBroker(way);
+    const options = {
+      ...way,
+      env: { ...contract.runEnv, ...way.env, ...(broker ? this.#brokerVariables() : {}) },
+      ...(broker ? { network: broker.network } : { ports: port === undefined ? [] : [port] }),
+    };
+    const beside = {
+      ...(port === undefined ? {} : { port }),
+      ...(host === undefined ? {} : { host }),
+      ...(broker ? { broker } : {}),
+    };
     try {
-      return await Container.start(runtime, {
-        ...way,
-        env,
-        ...(port === undefined ? {} : { port }),
-        ...(this.target.host === undefined ? {} : { host: this.target.host }),
-      });
+      return await Container.start(image ? this.#runtimeOf(image) : this.runtime, options, beside);
     } catch (error) {
+      await broker?.container.end();
       if (!(error instanceof SheafError)) throw error;
       if (machineReasons.has(error.code)) throw new CannotRun(error.message);
       throw new DidNotStart(
@@ -188,6 +208,46 @@ export class Session {
         error.details.map(([label, value]) => `${label}: ${value}`),
       );
     }
+  }
+
+  /** A broker of its own for a container that is about to start. One that can't be had is tried once. */
+  async #startBroker({ network, restricted }: Way): Promise<Broker | undefined> {
+    const { port } = this.target;
+    try {
+      const runtime = await (this.#broker ??= this.#openBroker());
+      if (!runtime) return undefined;
+      const ports = port === undefined ? [] : [port];
+      return await Broker.start(runtime, {
+        ports,
+        ...(network === undefined ? {} : { network }),
+        ...(restricted === undefined ? {} : { restricted }),
+      });
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      this.brokerless = `the Redis that it needs did not start: ${error instanceof Error ? error.message : String(error)}`;
+      this.#broker = Promise.resolve(undefined);
+      return undefined;
+    }
+  }
+
+  async #openBroker(): Promise<Runtime | undefined> {
+    const { broker } = this.#options;
+    if (broker === undefined || typeof broker === "string") return undefined;
+    const image = await broker.image();
+    if (typeof image !== "string") return this.#runtimeOf(image);
+    this.brokerless = image;
+    return undefined;
+  }
+
+  #brokerVariables(): Record<string, string> {
+    const { broker } = this.#options;
+    return typeof broker === "object" ? broker.variables : {};
+  }
+
+  #runtimeOf(image: Image): Runtime {
+    const runtime = this.#runtimes.get(image.digest) ?? this.runtime.beside(image);
+    this.#runtimes.set(image.digest, runtime);
+    return runtime;
   }
 
   /** No URL is known, so any answer that is no failure counts. */

@@ -2,12 +2,12 @@ import * as net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { RunningCheck } from "./running-check.ts";
-import type { Contract } from "../contract.ts";
-import { fail, type Finding, notApplicable, pass } from "../finding.ts";
+import { fail, notApplicable } from "../finding.ts";
 import type { Container } from "./container.ts";
 import type { Answer, NoAnswer } from "./http.ts";
 import { processesOf } from "./processes.ts";
-import { orText, secondsText } from "./texts.ts";
+import { judgeStop, stopOf } from "./stop.ts";
+import { secondsText } from "./texts.ts";
 import { guarded, withFresh } from "./with-container.ts";
 
 const sources = [
@@ -25,7 +25,7 @@ export const runtimeSignalIdle: RunningCheck = {
   sources,
   run: (context) =>
     withFresh(context, async (container) => {
-      return judge(await stopOf(container, context.contract), container, context.contract);
+      return judgeStop(await stopOf(container, context.contract), container, context.contract);
     }),
 };
 
@@ -53,7 +53,7 @@ export const runtimeSignalInflight: RunningCheck = {
       idle.destroy();
       const cut = (await load.stop()).filter((answer) => isCut(answer));
       const last = await slow;
-      const judged = judge(end, container, contract);
+      const judged = judgeStop(end, container, contract);
       if (judged.verdict === "fail") return judged;
       const hint =
         "let the server drain on the signal: exec form, uvicorn's or gunicorn's own handling, and a graceful timeout longer than the longest answer";
@@ -132,48 +132,9 @@ export const runtimeSignalStart: RunningCheck = {
         const end = await stopOf(container, context.contract);
         // What has not begun has nothing to end well: only that it ends counts.
         const exitCodes = [end.code === 137 ? 143 : end.code];
-        return judge(end, container, { stop: context.contract.stop, exitCodes });
+        return judgeStop(end, container, { stop: context.contract.stop, exitCodes });
       } finally {
         await container.end();
       }
     }),
 };
-
-interface End {
-  code: number;
-  seconds: number;
-}
-
-async function stopOf(container: Container, contract: Contract): Promise<End> {
-  const startedAt = performance.now();
-  // Whole seconds are what engines wait; a little more, so that one at the limit is judged by the clock.
-  const code = await container.running.stop(undefined, Math.ceil(contract.stop) * 1000 + 1000);
-  return { code, seconds: (performance.now() - startedAt) / 1000 };
-}
-
-function judge(
-  { code, seconds }: End,
-  container: Container,
-  { stop, exitCodes: codes }: Pick<Contract, "stop" | "exitCodes">,
-): Finding {
-  const limit = `${secondsText(stop)}, exit code ${orText(codes)}`;
-  const figure = { measured: seconds, limit: stop, unit: "seconds" as const };
-  const evidence = [`exit code ${code} after ${secondsText(seconds)}`, ...container.lastLines(4)];
-  if (seconds > stop || (code === 137 && !codes.includes(137))) {
-    return fail(`it was still there after ${secondsText(stop)} and had to be killed`, {
-      limit,
-      figure,
-      evidence,
-      hint: "start the server itself (exec form, or `exec` in the script) under tini, and limit how long it waits: --timeout-graceful-shutdown",
-    });
-  }
-  if (!codes.includes(code)) {
-    return fail(`it stopped with exit code ${code}`, {
-      limit,
-      figure,
-      evidence,
-      hint: "let it end well on the stop signal, or name the code in the contract's exit-codes",
-    });
-  }
-  return pass(`stops within ${secondsText(seconds)}, exit code ${code}`, { limit, figure });
-}

@@ -63,18 +63,25 @@ function creation(options: ContainerOptions): unknown {
         Target: mount.target,
         ReadOnly: mount.readOnly ?? false,
       })),
-      ...(options.network === false ? { NetworkMode: "none" } : {}),
+      ...networkMode(options.network),
       ...(options.memory === undefined ? {} : { Memory: options.memory }),
       ...(options.restricted
         ? {
             CapDrop: ["ALL"],
             SecurityOpt: ["no-new-privileges"],
             // Docker lets everybody have every port in a network of its own, Kubernetes does not.
-            ...(options.network === false ? {} : { Sysctls: { "net.ipv4.ip_unprivileged_port_start": "1024" } }),
+            ...((options.network ?? true) === true
+              ? { Sysctls: { "net.ipv4.ip_unprivileged_port_start": "1024" } }
+              : {}),
           }
         : {}),
     },
   };
+}
+
+function networkMode(network: ContainerOptions["network"]): { NetworkMode?: string } {
+  if (network === false) return { NetworkMode: "none" };
+  return typeof network === "string" ? { NetworkMode: `container:${network}` } : {};
 }
 
 function bindings({ host }: PortMapping): { HostIp: string; HostPort: string }[] {

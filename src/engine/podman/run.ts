@@ -101,13 +101,18 @@ function createArguments(options: ContainerOptions): string[] {
     ...(options.readOnly ? ["--read-only", "--read-only-tmpfs=false"] : []),
     ...(options.tmpfs ?? []).flatMap((folder) => ["--tmpfs", folder]),
     ...mounts,
-    ...(options.network === false ? ["--network", "none"] : []),
+    ...networkWords(options.network),
     ...(options.memory === undefined ? [] : ["--memory", `${options.memory}b`]),
     ...(options.restricted ? ["--cap-drop", "all", "--security-opt", "no-new-privileges"] : []),
     ...(options.entrypoint ? ["--entrypoint", JSON.stringify(options.entrypoint)] : []),
     options.image,
     ...(options.command ?? []),
   ];
+}
+
+function networkWords(network: ContainerOptions["network"]): string[] {
+  if (network === false) return ["--network", "none"];
+  return typeof network === "string" ? ["--network", `container:${network}`] : [];
 }
 
 /** Variables that podman takes from its own environment, because everybody can read its arguments. */

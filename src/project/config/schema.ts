@@ -80,6 +80,10 @@ export const ContractSettings = z.strictObject({
   memory: z.string().optional(),
   /** Environment that the container needs to run at all, for the running checks. */
   "run-env": z.record(z.string(), z.string()).optional(),
+  /** Variables by which it finds the Redis that runs beside it for the running checks; none, where it shall have none. */
+  "broker-env": z.array(z.string().min(1)).optional(),
+  /** A task of the image's own that a worker is busy with while it is tried. */
+  "worker-task": z.strictObject({ name: z.string().min(1), args: z.array(z.json()).optional() }).optional(),
   build: z
     .strictObject({
       clean: z.number().positive().optional(),
@@ -125,9 +129,17 @@ export const ImageSettings = z.strictObject({
   "allow-missing": z.array(z.string()).optional(),
   gpu: z
     .strictObject({
+      /** Release of CUDA that the wheels have to bring: `12.1`. */
       cuda: z.string().optional(),
+      /** GPUs by name or compute capability; device code of others is left out. All stays unless set. */
       targets: z.array(z.string()).optional(),
+      /** What is left out beside device code: nothing in `full`, which is the default. */
       profile: z.enum(["full", "training", "inference"]).optional(),
+      /** Parts of CUDA that stay whatever the profile says, and that go although it keeps them. */
+      keep: z.array(z.string()).optional(),
+      drop: z.array(z.string()).optional(),
+      /** Whether NVIDIA's own libraries lose device code too. */
+      "prune-nvidia": z.boolean().optional(),
     })
     .optional(),
   contract: ContractSettings.optional(),

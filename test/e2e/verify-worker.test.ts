@@ -1,0 +1,75 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { openStoredImage } from "../../src/assemble/stored-images.ts";
+import type { Runtime } from "../../src/contract/running/runtime.ts";
+import type { CheckResult } from "../../src/contract/verdict.ts";
+import { buildImage, type Image } from "../../src/oci/image.ts";
+import type { RuntimeConfig } from "../../src/oci/types.ts";
+import type { ContractSettings } from "../../src/project/config/schema.ts";
+import { openStore } from "../../src/store/store.ts";
+import { verifyRunning } from "../contract/running-image.ts";
+
+import { namespacesWork } from "../engine/namespaces-available.ts";
+import { dockerEngine, podman, requireOrSkip, tool } from "../lab/lab.ts";
+import { writePlantsRepository } from "./plants-repository.ts";
+import { sharedStore, sheaf } from "./sheaf.ts";
+
+const name = `sheaf-e2e-busy-${process.pid}`;
+let repository = "";
+let image: Image;
+
+beforeAll(async () => {
+  repository = fs.mkdtempSync(path.join(os.tmpdir(), `${name}-`));
+  writePlantsRepository(repository, name);
+  const built = await sheaf(["build", repository, "--image", "worker"], { timeoutMs: 280_000 });
+  if (built.code !== 0) throw new Error(built.stderr);
+  image = openStoredImage(openStore(sharedStore), `${name}-worker:latest`).image;
+}, 300_000);
+
+afterAll(() => fs.rmSync(repository, { recursive: true, force: true }));
+
+const engines: [Runtime["kind"], boolean][] = [
+  ["none", namespacesWork()],
+  ["docker", requireOrSkip("Docker", dockerEngine())],
+  ["podman", requireOrSkip("Podman", podman())],
+];
+
+/** The checks of workers, and of the others those that a defect may break. */
+async function verified(
+  config: RuntimeConfig,
+  contract: ContractSettings,
+  engine: Runtime["kind"],
+): Promise<CheckResult[]> {
+  const { rootfs: _, history: __, ...rest } = image.config;
+  const changed = buildImage({ layers: image.layers, config: { ...rest, config: { ...rest.config, ...config } } });
+  const { verdict, bugs } = await verifyRunning(changed, { starts: 1, ...contract }, { engine, folder: sharedStore });
+  expect(bugs).toEqual([]);
+  return verdict.checks.filter(({ group }) => group === "runtime");
+}
+
+describe.skipIf(!requireOrSkip("redis-server", tool("redis-server")))(
+  "a worker of Celery's beside a Redis (skipped without)",
+  () => {
+    it.each(engines.filter(([, there]) => there))(
+      "is healthy while it is busy, and loses no task (%s)",
+      { timeout: 180_000 },
+      async (engine) => {
+        const checks = await verified({}, {}, engine);
+        expect(checks.filter(({ verdict, notRun }) => verdict === "fail" || notRun)).toEqual([]);
+        const of = (id: string) => checks.find((check) => check.id === id);
+        expect(of("runtime.worker-busy")).toMatchObject({
+          verdict: "pass",
+          measured: expect.stringContaining("while sheaf.probe runs"),
+        });
+        expect(of("runtime.worker-stop")).toMatchObject({
+          verdict: "pass",
+          measured: expect.stringMatching(/^sheaf.probe was finished; stops within [2-9]/),
+        });
+      },
+    );
+  },
+);
