@@ -199,6 +199,11 @@ describe("what a project can do without", () => {
   it("is what nothing requires, imports or starts, the smallest first", async () => {
     // alembic and asyncpg are there for nobody; fastapi is imported, uvicorn started, starlette required.
     expect(await leavesOf(apiParts())).toEqual(["alembic", "asyncpg"]);
+    const extra = apiParts();
+    const files = { "aa/__init__.py": "" };
+    const requires = ['alembic; extra == "all"'];
+    extra.layers[1]?.push(...distribution({ name: "aa", version: "1", files, requires }));
+    expect(await leavesOf(extra)).toEqual(["aa", "asyncpg", "alembic"]);
     const parts = apiParts();
     put(parts, file("app/app/late.py", "def f():\n    from asyncpg.protocol import x\n"));
     parts.layers[1]?.push(

@@ -15,14 +15,13 @@ export interface Leaf {
 
 /**
  * Distributions that nothing else in the image requires, that bring nothing for themselves alone, that the app's own code does
- * not import, and that the command does not start: what is left builds without them. The smallest first.
+ * not import, and that the command does not start: what is left builds without them. The smallest first; last those that an
+ * extra of another one asks for, which may have been chosen or not.
  */
 export function leafDistributions(facts: ImageFacts, config: RuntimeConfig): Leaf[] {
   const all = facts.derived(installedDistributions);
-  const requiredBy = new Map<string, Set<string>>();
-  for (const { name, requires } of all) {
-    for (const each of requires.map(requiredName)) requiredBy.set(each, (requiredBy.get(each) ?? new Set()).add(name));
-  }
+  const requiredBy = dependents(all, (requirement) => !/\bextra\s*==/.test(requirement));
+  const wantedBy = dependents(all, () => true);
   const imported = ownImports(facts);
   const installed = new Set(all.map(({ name }) => name));
   const words = new Set([...startWords(config), ...(config.Healthcheck?.Test ?? [])].map(fileName));
@@ -35,10 +34,26 @@ export function leafDistributions(facts: ImageFacts, config: RuntimeConfig): Lea
       return requires
         .map(requiredName)
         .filter((each) => installed.has(each))
-        .every((each) => (requiredBy.get(each)?.size ?? 0) > 1);
+        .every((each) => (wantedBy.get(each)?.size ?? 0) > 1);
     })
     .map(({ name, version, record = [] }) => ({ name, version, bytes: sum(record, ({ size }) => size ?? 0) }))
-    .toSorted((a, b) => a.bytes - b.bytes || byCodeUnit(a.name, b.name));
+    .toSorted(
+      (a, b) =>
+        Number(wantedBy.has(a.name)) - Number(wantedBy.has(b.name)) || a.bytes - b.bytes || byCodeUnit(a.name, b.name),
+    );
+}
+
+/** Who requires what, by the name of what is required. */
+function dependents(
+  all: readonly InstalledDistribution[],
+  counts: (requirement: string) => boolean,
+): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const { name, requires } of all) {
+    for (const each of requires.filter(counts).map(requiredName))
+      found.set(each, (found.get(each) ?? new Set()).add(name));
+  }
+  return found;
 }
 
 /** Conditions don't count: what might be required stays. */
