@@ -50,7 +50,10 @@ function chainsOf(cuda: readonly Distribution[], all: readonly Distribution[]): 
       .filter((each) => !isCudaDistribution(each));
     if (asking.length > 0) chains.set(asking.join(" ← "), chains.get(asking.join(" ← ")) ?? name);
   }
-  return [...chains].slice(0, 4).map(([chain, name]) => ["asked for by", `${name} ← ${chain}`]);
+  if (chains.size > 0) return [...chains].slice(0, 4).map(([chain, name]) => ["asked for by", `${name} ← ${chain}`]);
+  // The lock doesn't tell who asks; torch's wheels for Linux do.
+  const torch = all.find(({ name }) => name === "torch");
+  return torch ? [["asked for by", `${cuda[0]?.name} ← torch (${torch.source})`]] : [];
 }
 
 function howToHaveCpu({ cpuBuilds, distributions }: Resolution): string {

@@ -1,0 +1,232 @@
+// The worker of examples/demeterai for a GPU beside the recipe of bench/baseline/Dockerfile.gpu, in one run. A download of
+// 2.5 GB for each, and up to 30 GB of disk while it runs.
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { fileURLToPath } from "node:url";
+import { inTurn, median, output, printTable, seconds } from "./measure.mjs";
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const docker = process.env.SHEAF_TEST_DOCKER ?? "docker";
+const rounds = Number(process.env.SHEAF_BENCH_ROUNDS ?? 3);
+const work = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-bench-gpu-"));
+const name = path.basename(work);
+const project = path.join(work, "demeterai");
+const small = path.join(work, "small");
+const cache = path.join(work, "cache");
+const baselineTag = "sheaf-bench-gpu-baseline";
+const sheafTag = "sheaf-bench-gpu:latest";
+const buildkit = { env: { ...process.env, DOCKER_BUILDKIT: "1" } };
+const builtBefore = new Set(buildCache());
+process.on("exit", tidy);
+
+fs.cpSync(path.join(root, "examples", "demeterai"), project, { recursive: true });
+// The cache mount is this run's own, so that a clean build finds it empty.
+const recipe = path.join(work, "Dockerfile");
+const written = fs.readFileSync(path.join(root, "bench/baseline/Dockerfile.gpu"), "utf8");
+fs.writeFileSync(recipe, written.replace("type=cache,", `type=cache,id=${name},`));
+const oneTarget = { cuda: "12.1", targets: ["a10"], profile: "inference" };
+const threeTargets = { ...oneTarget, targets: ["t4", "a10", "h100"] };
+console.log(
+  `node ${process.versions.node}, ${os.availableParallelism()} cores, load ${os.loadavg()[0].toFixed(1)}, ${rounds} rounds in turn where it says so\n`,
+);
+
+const rows = [];
+const main = path.join(project, "app", "main.py");
+const code = (line) => fs.appendFileSync(main, `\n# ${line}\n`);
+
+setGpu(project, oneTarget);
+const baseline = (...extra) =>
+  seconds(docker, ["build", "-q", "-f", recipe, "-t", baselineTag, ...extra, project], buildkit);
+const baselineClean = baseline("--no-cache");
+const clean = await sheaf();
+const { size: oneSize } = clean.image;
+rows.push({ name: "clean build, downloads included", baseline: baselineClean, sheaf: clean.seconds, ratio: 1 });
+const loading = seconds(process.execPath, words("--load"));
+rows.push({ name: "and into the engine", baseline: baselineClean, sheaf: clean.seconds + loading });
+rows.push({ name: "peak memory of the clean build", sheaf: clean.peak, unit: "MB", atMost: 1.5e9 });
+rows.push({ name: "nothing changed", sheaf: median(await times(rounds, () => sheaf())), atMost: 0.3 });
+rows.push({
+  name: "one line of code, in turn",
+  ...(await inTurn(
+    rounds,
+    (round) => (code(`baseline ${round}`), baseline()),
+    async (round) => (code(`sheaf ${round}`), (await sheaf()).seconds),
+  )),
+  ratio: 1,
+  atMost: 0.5,
+});
+
+const unpacked = (tag) => Number(output(docker, ["image", "inspect", "-f", "{{.Size}}", tag]));
+const baselineUnpacked = unpacked(baselineTag);
+rows.push({ name: "unpacked, one architecture", baseline: baselineUnpacked, sheaf: unpacked(sheafTag), unit: "MB" });
+
+// As a registry would have it, and as people carry images about.
+const saved = await savedAndPacked(baselineTag);
+const archive = path.join(work, "worker.tar");
+const exported = (await sheaf("-o", `type=docker-archive,dest=${archive}`)).seconds;
+fs.rmSync(archive);
+rows.push({ name: "whole export", baseline: saved.seconds, sheaf: exported, ratio: 0.25 });
+rows.push(compressed("compressed, one architecture", oneSize, 1.5e9));
+
+setGpu(project, threeTargets);
+const three = await sheaf();
+rows.push({ name: "t4 and h100 added to a10", sheaf: three.seconds });
+rows.push({ name: "new layers of that", sheaf: newBytes(three.image), unit: "MB" });
+rows.push(compressed("compressed, three architectures", three.image.size));
+rows.push(sized("unpacked, three architectures", three.image.size));
+
+setGpu(project, { ...oneTarget, "prune-nvidia": true });
+const pruned = await sheaf();
+rows.push({ name: "prune-nvidia set", sheaf: pruned.seconds });
+rows.push(compressed("compressed, one architecture, prune-nvidia", pruned.image.size, 0.9e9));
+rows.push(sized("unpacked, one architecture, prune-nvidia", pruned.image.size));
+setGpu(project, { ...threeTargets, "prune-nvidia": true });
+const prunedThree = await sheaf();
+rows.push(compressed("compressed, three architectures, prune-nvidia", prunedThree.image.size));
+rows.push(sized("unpacked, three architectures, prune-nvidia", prunedThree.image.size));
+
+writeSmall();
+const few = await sheaf("--load", "-t", "sheaf-bench-gpu:small", small);
+rows.push({
+  name: "torch, torchvision, pillow, celery: unpacked, prune-nvidia",
+  sheaf: unpacked("sheaf-bench-gpu:small"),
+  unit: "MB",
+  atMost: 1.5e9,
+});
+rows.push({ name: "the same, compressed", sheaf: few.image.size.compressed, unit: "MB" });
+
+const over = printTable(rows);
+console.log(over === 0 ? "\nevery limit holds" : `\n${over} over their limit`);
+process.exitCode = over === 0 ? 0 : 1;
+
+function compressed(name, { compressed: bytes }, atMost) {
+  return { name, baseline: saved.bytes, sheaf: bytes, unit: "MB", ...(atMost ? { atMost } : {}) };
+}
+
+function sized(name, { unpacked: bytes }) {
+  return { name, baseline: baselineUnpacked, sheaf: bytes, unit: "MB" };
+}
+
+function words(...extra) {
+  const own = extra.some((word) => word === small) ? [] : [project, "--image", "worker", "-t", sheafTag];
+  return [path.join(root, "dist/cli.js"), "build", ...own, "--json", "-q", "--cache-dir", cache, ...extra];
+}
+
+/** One build: seconds, the image as `--json` tells it, and the most memory that the process had. */
+async function sheaf(...extra) {
+  const started = process.hrtime.bigint();
+  const child = spawn(process.execPath, words(...extra), { stdio: ["ignore", "pipe", "pipe"] });
+  const texts = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"]) child[stream].on("data", (bytes) => (texts[stream] += bytes));
+  let peak = 0;
+  const watch = setInterval(() => (peak = Math.max(peak, highestMemory(child.pid))), 50);
+  const status = await new Promise((resolve) => child.on("close", resolve));
+  clearInterval(watch);
+  if (status !== 0) throw new Error(`sheaf ${extra.join(" ")} failed:\n${texts.stdout}\n${texts.stderr}`);
+  const [image] = JSON.parse(texts.stdout).images;
+  return { seconds: Number(process.hrtime.bigint() - started) / 1e9, image, peak };
+}
+
+/** Linux keeps the highest resident size of a process: bytes. */
+function highestMemory(pid) {
+  try {
+    return Number(/VmHWM:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+async function times(count, action) {
+  const found = [];
+  for (let round = 0; round < count; round += 1) found.push((await action()).seconds);
+  return found;
+}
+
+function newBytes({ layers }) {
+  return layers.filter(({ reused }) => !reused).reduce((sum, layer) => sum + layer.compressed, 0);
+}
+
+/** `docker save | gzip`: seconds, and the bytes that come out. */
+async function savedAndPacked(tag) {
+  const started = process.hrtime.bigint();
+  const save = spawn(docker, ["save", tag], { stdio: ["ignore", "pipe", "inherit"] });
+  const pack = spawn("gzip", ["-c"], { stdio: [save.stdout, "pipe", "inherit"] });
+  let bytes = 0;
+  pack.stdout.on("data", (chunk) => (bytes += chunk.length));
+  await new Promise((resolve) => pack.on("close", resolve));
+  return { seconds: Number(process.hrtime.bigint() - started) / 1e9, bytes };
+}
+
+function setGpu(folder, settings) {
+  const file = path.join(folder, "pyproject.toml");
+  const text = fs.readFileSync(file, "utf8");
+  const values = Object.entries(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
+  fs.writeFileSync(file, text.replace(/^gpu = .*$/m, `gpu = { ${values.join(", ")} }`));
+}
+
+/** A worker of torch, torchvision, pillow and celery alone. */
+function writeSmall() {
+  fs.mkdirSync(small, { recursive: true });
+  fs.writeFileSync(
+    path.join(small, "jobs.py"),
+    [
+      "import torch",
+      "import torchvision",
+      "from celery import Celery",
+      "from PIL import Image",
+      "",
+      'celery = Celery("jobs", broker="redis://localhost:6379/0")',
+      "",
+      "",
+      "@celery.task",
+      "def classes(photo):",
+      "    model = torchvision.models.resnet18().eval()",
+      "    pixels = torchvision.transforms.functional.to_tensor(Image.open(photo))",
+      "    with torch.inference_mode():",
+      "        return model(pixels.unsqueeze(0)).argmax().item()",
+      "",
+    ].join("\n"),
+  );
+  const settings = { ...oneTarget, "prune-nvidia": true };
+  fs.writeFileSync(
+    path.join(small, "pyproject.toml"),
+    [
+      '[project]\nname = "small"\nversion = "1"\nrequires-python = ">=3.12"',
+      'dependencies = ["torch==2.3.1", "torchvision==0.18.1", "pillow<13", "celery[redis]<6", "numpy<2"]\n',
+      "[tool.sheaf.images.worker]",
+      'command = ["celery", "-A", "jobs", "worker", "--pool=solo"]',
+      "gpu = {}\n",
+    ].join("\n"),
+  );
+  setGpu(small, settings);
+}
+
+function buildCache() {
+  const listed = output(docker, ["system", "df", "-v", "--format", "{{range .BuildCache}}{{.ID}}\n{{end}}"]);
+  return listed.split("\n").filter((id) => id !== "");
+}
+
+/** Leaves the machine as it was, but for the baseline's image where SHEAF_BENCH_KEEP is set. */
+function tidy() {
+  fs.rmSync(work, { recursive: true, force: true });
+  const images = [
+    "sheaf-bench-gpu:latest",
+    "sheaf-bench-gpu:small",
+    ...(process.env.SHEAF_BENCH_KEEP ? [] : [baselineTag]),
+  ];
+  for (const image of images) ignoringFailure(["image", "rm", "-f", image]);
+  // Children before parents: the newest first, and once more for those that were in use.
+  for (let round = 0; round < 3; round += 1)
+    for (const id of buildCache().filter((each) => !builtBefore.has(each)))
+      ignoringFailure(["builder", "prune", "-a", "-f", "--filter", `id=${id}`]);
+}
+
+function ignoringFailure(args) {
+  try {
+    output(docker, args);
+  } catch {
+    // It was not there.
+  }
+}
