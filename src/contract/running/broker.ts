@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Container } from "./container.ts";
+import { type BrokerBeside, Container } from "./container.ts";
 import { RedisClient } from "./redis-client.ts";
 import type { Runtime, SharedNetwork, StartOptions } from "./runtime.ts";
 
@@ -16,13 +16,17 @@ export function brokerUrl(database: number | string = 0): string {
 }
 
 /** A Redis that runs for one container beside it, in the network that they share. */
-export class Broker {
-  readonly container: Container;
+export class Broker implements BrokerBeside {
   readonly network: SharedNetwork;
+  readonly ports: ReadonlyMap<number, number>;
+  readonly gone: Promise<unknown>;
+  readonly #container: Container;
 
   private constructor(container: Container, network: SharedNetwork) {
-    this.container = container;
+    this.#container = container;
     this.network = network;
+    this.ports = container.ports;
+    this.gone = container.gone;
   }
 
   /**
@@ -46,10 +50,13 @@ export class Broker {
     }
   }
 
-  /** @throws Error when it can't be reached from here */
   async connect(): Promise<RedisClient> {
-    const port = this.container.ports.get(brokerPort);
+    const port = this.ports.get(brokerPort);
     if (port === undefined) throw new Error("no port of this machine leads to the broker");
     return RedisClient.connect(port);
+  }
+
+  end(): Promise<void> {
+    return this.#container.end();
   }
 }

@@ -1,18 +1,27 @@
 import type { Running } from "../../engine/engine.ts";
 import type { ExecResult } from "../../engine/exec.ts";
-import type { Broker } from "./broker.ts";
 import { ask, type Answer, type NoAnswer } from "./http.ts";
+import type { RedisClient } from "./redis-client.ts";
 import type { Runtime, SharedNetwork, Started, StartOptions } from "./runtime.ts";
 
 const outputLimit = 1_000_000;
+
+/** A broker that shares its network with a container, and goes with it. */
+export interface BrokerBeside {
+  /** Of this machine, by those of the network that is shared. */
+  readonly ports: ReadonlyMap<number, number>;
+  /** @throws Error when it can't be reached from here */
+  connect(): Promise<RedisClient>;
+  end(): Promise<void>;
+  readonly gone: Promise<unknown>;
+}
 
 interface Beside {
   /** The port that is asked. */
   port?: number;
   /** The name under which its server is asked. */
   host?: string;
-  /** Shares its network with the container, and goes with it. */
-  broker?: Broker;
+  broker?: BrokerBeside;
 }
 
 /** A container that runs for checks. */
@@ -21,7 +30,7 @@ export class Container {
   /** Of this machine, on 127.0.0.1, by the container's. */
   readonly ports: ReadonlyMap<number, number>;
   readonly network: SharedNetwork | undefined;
-  readonly broker: Broker | undefined;
+  readonly broker: BrokerBeside | undefined;
   /** On 127.0.0.1 of this machine. */
   readonly port: number | undefined;
   /** Settles when nothing of it is there any more. */
@@ -36,11 +45,11 @@ export class Container {
 
   private constructor(started: Started, { host, port, broker }: Beside, output: Output) {
     this.running = started.running;
-    this.ports = broker?.container.ports ?? started.ports;
+    this.ports = broker?.ports ?? started.ports;
     this.network = started.network;
     this.broker = broker;
     this.port = port === undefined ? undefined : this.ports.get(port);
-    this.gone = Promise.allSettled([started.running.exited, broker?.container.gone]);
+    this.gone = Promise.allSettled([started.running.exited, broker?.gone]);
     this.#host = host;
     this.#output = output;
     this.#startedAt = started.startedAt;
@@ -106,7 +115,7 @@ export class Container {
     try {
       if (this.exitCode === undefined) await this.running.stop("SIGKILL", 1000);
     } finally {
-      await this.broker?.container.end();
+      await this.broker?.end();
     }
   }
 }

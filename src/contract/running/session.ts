@@ -200,7 +200,7 @@ export class Session {
     try {
       return await Container.start(image ? this.#runtimeOf(image) : this.runtime, options, beside);
     } catch (error) {
-      await broker?.container.end();
+      await broker?.end();
       if (!(error instanceof SheafError)) throw error;
       if (machineReasons.has(error.code)) throw new CannotRun(error.message);
       throw new DidNotStart(

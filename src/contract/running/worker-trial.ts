@@ -63,7 +63,7 @@ export class WorkerTrial {
         }
         await sleep(50);
       }
-      const events = container.broker.container.exitCode === undefined ? await eventsIn(redis) : undefined;
+      const events = await eventsIn(redis);
       redis.close();
       throw whyNot(container, events, limit);
     } catch (error) {
@@ -120,12 +120,12 @@ async function eventsIn(redis: RedisClient): Promise<WorkerEvents> {
   return events;
 }
 
-function whyNot(container: Container, events: WorkerEvents | undefined, limit: number): NotBusy {
+function whyNot(container: Container, events: WorkerEvents, limit: number): NotBusy {
   const evidence = container.lastLines();
   const isDefect = true;
   if (container.exitCode !== undefined)
     return new NotBusy(`beside a Redis it ended with exit code ${container.exitCode}`, { isDefect, evidence });
-  if (!events?.loaded)
+  if (!events.loaded)
     return new NotBusy("the worker loads no module by PYTHONPATH, so no task can be tried", { evidence });
   if (!events.sent)
     return new NotBusy(`beside a Redis the worker was not ready within ${limit} s`, { isDefect, evidence });
