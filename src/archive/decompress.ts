@@ -34,10 +34,26 @@ export async function* decompressStream(
   chunks: AsyncIterable<Uint8Array>,
   hint?: string,
 ): AsyncGenerator<Uint8Array, void, void> {
+  yield* (await openCompressed(chunks, hint)).unpacked;
+}
+
+export interface OpenedStream {
+  compression: Compression;
+  /** To be read once. Without a compression these are the chunks that were given, but for the first ones. */
+  unpacked: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Tells a stream's compression before it is undone.
+ * @param hint as `decompressStream` takes it
+ * @throws SheafError SHEAF_COMPRESSION for one that Sheaf can't undo; damage is found as `unpacked` is read
+ */
+export async function openCompressed(chunks: AsyncIterable<Uint8Array>, hint?: string): Promise<OpenedStream> {
   const named = hint === undefined ? undefined : compressionNamed(hint);
-  if (named) return yield* decoder(named, chunks);
+  if (named) return { compression: named, unpacked: decoder(named, chunks) };
   const { head, rest } = await peek(chunks);
-  yield* decoder(compressionOf(head), rest);
+  const compression = compressionOf(head);
+  return { compression, unpacked: decoder(compression, rest) };
 }
 
 function compressionNamed(hint: string): Compression | undefined {

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { exitCodes } from "../errors.ts";
 import { version } from "./version.ts";
 
 const [first] = process.argv.slice(2);
@@ -8,5 +9,6 @@ if (first === "--version" || first === "-V") {
   const { loadBundle } = await import("./load-bundle.ts");
   const { runCommandLine, done } = loadBundle(first);
   process.exitCode = await runCommandLine(process.argv.slice(2));
-  if (process.exitCode === 0) done();
+  // What checks find is an answer too.
+  if (process.exitCode === exitCodes.ok || process.exitCode === exitCodes.findings) done();
 }

@@ -1,7 +1,7 @@
 import { mapConcurrently } from "../concurrency.ts";
 import { ImageFacts } from "../contract/facts/image-facts.ts";
 import { mergeLayers } from "../contract/facts/merge-layers.ts";
-import { ReadingBudget } from "../contract/facts/read-content.ts";
+import { ReadingBudget } from "../contract/facts/reading-budget.ts";
 import { type LayerReading, readLayer } from "../contract/facts/read-layer.ts";
 import { SheafError } from "../errors.ts";
 import type { Image, Layer } from "../oci/image.ts";

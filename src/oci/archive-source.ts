@@ -3,8 +3,8 @@ import * as path from "node:path/posix";
 
 import { blockSize, paddingOf } from "../archive/tar-format.ts";
 import { tarError, TarHeaders } from "../archive/tar-header.ts";
-import type { BlobSource } from "./blob-source.ts";
-import { streamFile } from "./blob-source.ts";
+import type { BlobSource, FilePlace } from "./blob-source.ts";
+import { readDocument, streamFound } from "./blob-source.ts";
 
 /**
  * The files in an uncompressed tar archive, read in place. `docker save` of older engines shares layers by symbolic links
@@ -22,18 +22,19 @@ export function archiveSource(file: string): BlobSource {
     }
     return undefined;
   };
+  const place = (name: string): FilePlace | undefined => {
+    const member = find(name);
+    return member && { file, start: member.offset, size: member.size };
+  };
   return {
     name: file,
+    place,
     size: (name) => find(name)?.size,
     read: (name) => {
-      const member = find(name);
-      return member && readAt(file, member);
+      const found = place(name);
+      return found && readDocument(name, found, () => readAt(found));
     },
-    stream: (name) => {
-      const member = find(name);
-      if (!member) throw tarError(`${file} has no ${name}`);
-      return streamFile(file, member.offset, member.size);
-    },
+    stream: (name) => streamFound(file, name, place(name)),
   };
 }
 
@@ -76,10 +77,10 @@ function locateMembers(file: string): Map<string, Located | { link: string }> {
   return members;
 }
 
-function readAt(file: string, { offset, size }: Located): Uint8Array {
+function readAt({ file, start, size }: FilePlace): Uint8Array {
   const descriptor = fs.openSync(file, "r");
   try {
-    return readExactly(descriptor, offset, size);
+    return readExactly(descriptor, start, size);
   } finally {
     fs.closeSync(descriptor);
   }

@@ -77,6 +77,7 @@ export function layerFromRecord(store: Store, record: LayerRecord): Layer {
     unpackedSize,
     kind,
     createdBy,
+    place: { storeRoot: store.root, parts },
     compressed,
     uncompressed,
     mediaType: mediaTypes.layerGzip,

@@ -1,5 +1,6 @@
 import type { Digest } from "../store/store.ts";
 import { sha256 } from "../store/store.ts";
+import type { BlobPlace } from "./blob-place.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { configInstructions, kindComment, layerHistory } from "./history.ts";
 import type { Descriptor, History, ImageConfig, Manifest, OciPlatform } from "./types.ts";
@@ -20,6 +21,8 @@ export interface Layer {
   kind: string;
   /** The line that the history shows for it. */
   createdBy: string;
+  /** Where the blob's bytes lie on this machine, when they do. */
+  place?: BlobPlace;
   /** Each call starts from the beginning. */
   compressed(): AsyncIterable<Uint8Array>;
   uncompressed(): AsyncIterable<Uint8Array>;

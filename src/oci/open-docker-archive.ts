@@ -14,7 +14,7 @@ import { withTag } from "./image-name.ts";
 import { imageError, isObject, parseConfig, parseJson } from "./documents.ts";
 import type { Image } from "./image.ts";
 import type { ImageChoice } from "./choose-image.ts";
-import { imageFromManifest, openOciImage, requireFile } from "./open-image.ts";
+import { imageFromManifest, openOciImage, requireFile, withPlaces } from "./open-image.ts";
 import type { Descriptor, Manifest } from "./types.ts";
 import { mediaTypes } from "./types.ts";
 
@@ -89,9 +89,9 @@ async function openSaved(source: BlobSource, choice: ArchiveChoice): Promise<Ima
     config: { mediaType: mediaTypes.config, digest: sha256(configBytes), size: configBytes.length },
     layers,
   };
-  return imageFromManifest(canonicalJson(manifest), configBytes, ({ digest }) =>
-    source.stream(files.get(digest) ?? ""),
-  );
+  const fileOf = (digest: Digest) => files.get(digest) ?? "";
+  const image = imageFromManifest(canonicalJson(manifest), configBytes, ({ digest }) => source.stream(fileOf(digest)));
+  return withPlaces(image, (digest) => source.place(fileOf(digest)));
 }
 
 function chooseSaved(source: BlobSource, tag: string | undefined): SavedImage {

@@ -1,6 +1,7 @@
 import { decompressStream } from "../archive/decompress.ts";
 import type { Digest } from "../store/store.ts";
 import { sha256 } from "../store/store.ts";
+import type { BlobPlace } from "./blob-place.ts";
 import type { BlobSource } from "./blob-source.ts";
 import type { ImageChoice } from "./choose-image.ts";
 import { chooseImage, noSuchPlatform } from "./choose-image.ts";
@@ -48,6 +49,15 @@ export function imageFromManifest(
   return { digest, manifest, manifestBytes, config, configBytes, layers, platform: platformOf(config) };
 }
 
+/** The same image; layers tell where their bytes lie. */
+export function withPlaces(image: Image, placeOf: (digest: Digest) => BlobPlace | undefined): Image {
+  const layers = image.layers.map((layer): Layer => {
+    const place = placeOf(layer.digest);
+    return place ? { ...layer, place } : layer;
+  });
+  return { ...image, layers };
+}
+
 /** `blobs/sha256/<hex>` (image-spec, image-layout.md). */
 export function blobFile(digest: Digest): string {
   return `blobs/sha256/${digest.slice("sha256:".length)}`;
@@ -70,7 +80,8 @@ function openDescriptor(source: BlobSource, descriptor: Descriptor, choice: Imag
     return openDescriptor(source, chooseImage(source.name, nested, { platform: choice.platform }), choice);
   }
   const { config } = parseManifest(bytes, where);
-  const image = imageFromManifest(bytes, readBlob(source, config), (layer) => source.stream(blobFile(layer.digest)));
+  const streamed = imageFromManifest(bytes, readBlob(source, config), ({ digest }) => source.stream(blobFile(digest)));
+  const image = withPlaces(streamed, (digest) => source.place(blobFile(digest)));
   if (choice.platform && image.platform.architecture !== choice.platform.architecture) {
     throw noSuchPlatform(source.name, choice.platform, [image.platform.architecture]);
   }

@@ -42,6 +42,7 @@ class ThreadPool implements WorkerPool {
     interpreter: (task) => this.#run("interpreter", task),
     base: (task) => this.#run("base", task),
     layer: (task) => this.#run("layer", task),
+    layerFacts: (task) => this.#run("layerFacts", task),
     packageIndex: (task) => this.#run("packageIndex", task),
   };
   readonly #script: string;

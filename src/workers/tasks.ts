@@ -1,3 +1,4 @@
+import { readLayerTask, type ReadingTasks } from "../contract/facts/read-layer.ts";
 import { preparePackageIndex } from "../debian/prepare-index.ts";
 import { ingestBase } from "../ingest/base/ingest-base.ts";
 import { ingestBytecode } from "../ingest/bytecode.ts";
@@ -8,7 +9,7 @@ import { ingestWheel } from "../ingest/wheel.ts";
 import { composeLayerTask, type LayerTasks } from "../layers/tasks.ts";
 
 /** All work that is worth a thread. */
-export type Tasks = IngestTasks & LayerTasks;
+export type Tasks = IngestTasks & LayerTasks & ReadingTasks;
 
 export type TaskName = keyof Tasks;
 export type TaskInput<Name extends TaskName> = Parameters<Tasks[Name]>[0];
@@ -31,6 +32,7 @@ export const tasks: Tasks = {
   deb: ingestDeb,
   interpreter: ingestInterpreter,
   layer: composeLayerTask,
+  layerFacts: readLayerTask,
   base: ingestBase,
   packageIndex: preparePackageIndex,
 };

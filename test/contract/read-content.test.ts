@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { readContent, ReadingBudget } from "../../src/contract/facts/read-content.ts";
+import { readContent } from "../../src/contract/facts/read-content.ts";
+import { ReadingBudget } from "../../src/contract/facts/reading-budget.ts";
 import { sourceHash } from "../../src/contract/facts/source-hash.ts";
 import { elfFacts } from "../../src/elf/facts.ts";
 import { has, python } from "../archive/oracle.ts";

@@ -1,42 +1,16 @@
 import { createHash, hash } from "node:crypto";
 
 import type { StreamedTarEntry } from "../../archive/tar-read.ts";
+import { readStreamedCode, type StreamedCode } from "../../cuda/streamed-code.ts";
 import { isElf } from "../../elf/read.ts";
 import { secretByName } from "../../project/secrets.ts";
 import { headSize, type Interest, isScanned, type Keep, keepOf, minorOf } from "./content-rules.ts";
+import { deviceCodeIn } from "./device-code.ts";
 import { ElfSieve, factsOfElf, smallElf } from "./elf-sieve.ts";
 import type { ContentFacts } from "./file-fact.ts";
+import type { ReadingBudget } from "./reading-budget.ts";
 import { secretInText } from "./secret-content.ts";
 import { sourceHash } from "./source-hash.ts";
-
-/** Texts of one image that are held at most; what is more is read, hashed and let go. */
-const mostText = 96 * 1024 * 1024;
-
-/** What is shared by the layers of an image while they are read. */
-export class ReadingBudget {
-  readonly interest: Interest;
-  #text = mostText;
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(interest: Interest) {
-    this.interest = interest;
-  }
-
-  /** Runs one at a time, whichever layer it is for: what it holds is large. */
-  async alone<Result>(action: () => Promise<Result>): Promise<Result> {
-    const before = this.#last;
-    const done = before.then(action);
-    this.#last = done.catch(() => undefined);
-    return done;
-  }
-
-  /** Whether a text of this size may be held. */
-  take(size: number): boolean {
-    if (size > this.#text) return false;
-    this.#text -= size;
-    return true;
-  }
-}
 
 /** Reads a file's content once, in chunks: its digest, and what its path makes interesting. */
 export async function readContent(path: string, entry: StreamedTarEntry, budget: ReadingBudget): Promise<ContentFacts> {
@@ -48,8 +22,10 @@ export async function readContent(path: string, entry: StreamedTarEntry, budget:
   const pieces = body[Symbol.asyncIterator]();
   const { value: lead } = await pieces.next();
   // Most files lie in one piece of the stream, and are looked at where they are.
-  if (lead?.length === size)
-    return factsOf(path, { bytes: lead, sha256: hash("sha256", lead, "base64url") }, { wanted, budget });
+  if (lead?.length === size) {
+    const facts = factsOf(path, { bytes: lead, sha256: hash("sha256", lead, "base64url") }, { wanted, budget });
+    return facts.elf ? withDeviceCode(facts, await deviceCodeIn(path, lead)) : facts;
+  }
   const hashing = createHash("sha256");
   let held: Uint8Array | undefined;
   let first: Uint8Array = new Uint8Array();
@@ -67,27 +43,39 @@ export async function readContent(path: string, entry: StreamedTarEntry, budget:
     at += chunk.length;
   }
   const sha256 = hashing.digest("base64url");
-  if (sieve) return { sha256, ...sieve.finish() };
+  if (sieve) {
+    const deviceCode = sieve.whole && (await deviceCodeIn(path, sieve.whole));
+    return withDeviceCode({ sha256, ...sieve.finish() }, deviceCode);
+  }
   return factsOf(path, { bytes: held ?? first, sha256 }, { wanted, budget });
 }
 
-/** The digest, and what the loader reads where it is a library. */
+/** The digest, and where it is a library what the loader reads, and what a GPU's driver does. */
 async function readLarge(path: string, { size, body }: StreamedTarEntry): Promise<ContentFacts> {
   const hashing = createHash("sha256");
   let sieve: ElfSieve | undefined;
-  let at = 0;
-  for await (const chunk of withMagic(body[Symbol.asyncIterator]())) {
-    hashing.update(chunk);
-    if (at === 0 && isElf(chunk)) sieve = new ElfSieve(size);
-    sieve?.add(chunk);
-    at += chunk.length;
-  }
+  const ofLibrary = async function* (): AsyncGenerator<Uint8Array, void, void> {
+    let at = 0;
+    for await (const chunk of withMagic(body[Symbol.asyncIterator]())) {
+      hashing.update(chunk);
+      if (at === 0 && isElf(chunk)) sieve = new ElfSieve(size);
+      sieve?.add(chunk);
+      at += chunk.length;
+      if (sieve) yield chunk;
+    }
+  };
+  const deviceCode = await readStreamedCode(ofLibrary(), size);
   const secret = secretOf(path, undefined);
-  return {
+  const facts = {
     sha256: hashing.digest("base64url"),
     ...sieve?.finish(),
     ...(secret === undefined ? {} : { secret }),
   };
+  return withDeviceCode(facts, deviceCode);
+}
+
+function withDeviceCode(facts: ContentFacts, deviceCode: StreamedCode | undefined): ContentFacts {
+  return deviceCode ? { ...facts, deviceCode } : facts;
 }
 
 /**
@@ -135,7 +123,7 @@ function factsOf(
   const facts: ContentFacts = { sha256 };
   if (bytes.length >= smallestElf && isElf(bytes)) return { sha256, ...factsOfElf(bytes) };
   const { keep, scanned, minor } = wanted;
-  if (keep === "text" && budget.take(bytes.length)) facts.text = textOf(bytes);
+  if (keep === "text" && budget.takeText(bytes.length)) facts.text = textOf(bytes);
   if (keep === "head") facts.head = Uint8Array.prototype.slice.call(bytes, 0, headSize);
   if (minor !== undefined) facts.sourceHash = sourceHash(bytes, minor);
   const secret = secretOf(path, scanned ? bytes : undefined);

@@ -1,39 +1,39 @@
 import { mapConcurrently } from "../../concurrency.ts";
 import type { Image, Layer } from "../../oci/image.ts";
 import type { ImageProblem } from "../../oci/image-problem.ts";
+import { imageError } from "../../oci/documents.ts";
 import { documentProblems } from "../../oci/validate.ts";
 import { layerProblems } from "../../oci/validate-layer.ts";
 import type { Interest } from "./content-rules.ts";
 import { ImageFacts } from "./image-facts.ts";
 import { mergeLayers } from "./merge-layers.ts";
-import { ReadingBudget } from "./read-content.ts";
-import { type LayerReading, readLayer } from "./read-layer.ts";
+import { type LayerReading, readLayer, type ReadingTasks } from "./read-layer.ts";
+import { ReadingBudget } from "./reading-budget.ts";
 
 export interface ReadImageOptions {
   interest: Interest;
   signal: AbortSignal;
+  /** Read layers that lie on this machine; this thread does unless given. */
+  tasks?: ReadingTasks;
   /** Called with each layer that has been read. */
   onLayer?: (index: number) => void;
 }
 
-/** Layers under way at once: while one waits for its inflated bytes, another is hashed. */
+/** Large layers under way at once, and small ones: each takes memory, and more hands than cores don't help. */
 const width = 3;
+/** Bytes of a blob that is worth a thread. */
+const largeLayer = 512 * 1024;
+/** Engines take 125 or so; what has a thousand times that is made to be read for ever. */
+const mostLayers = 2000;
 
 /**
  * Reads everything that static checks ask for, every blob once and as a stream. What is broken is told, not thrown.
- * @throws what the image's source throws: files that can't be read, a network that fails
+ * @throws what the image's source throws: files that can't be read, a network that fails; SheafError SHEAF_IMAGE for one with
+ * thousands of layers
  */
-export async function readImageFacts(
-  image: Image,
-  { interest, signal, onLayer }: ReadImageOptions,
-): Promise<ImageFacts> {
-  const budget = new ReadingBudget(interest);
-  const readings = await mapConcurrently([...image.layers.entries()], width, async ([index, layer]) => {
-    signal.throwIfAborted();
-    const reading = await readLayer(stoppable(layer, signal), budget);
-    onLayer?.(index);
-    return reading;
-  });
+export async function readImageFacts(image: Image, options: ReadImageOptions): Promise<ImageFacts> {
+  if (image.layers.length > mostLayers) throw imageError(`the image has ${image.layers.length} layers`);
+  const readings = await readLayers(image, options);
   const { files, secrets, lost, problems } = mergeLayers(readings);
   return new ImageFacts({
     files,
@@ -49,6 +49,64 @@ export async function readImageFacts(
     })),
     problems: [...documentProblems(image), ...measuredProblems(image, readings), ...problems],
   });
+}
+
+/** Every blob once, also one that is several layers. */
+async function readLayers(image: Image, options: ReadImageOptions): Promise<LayerReading[]> {
+  const { interest, tasks, onLayer } = options;
+  const budget = new ReadingBudget(interest);
+  // The first failure ends what the other threads do.
+  const failure = new AbortController();
+  const signal = AbortSignal.any([options.signal, failure.signal]);
+  const readings = new Map<string, LayerReading>();
+  const readHere = (layer: Layer) => readLayer(stoppable(layer, signal), budget);
+  const readOnThread = ({ mediaType, place }: Layer) =>
+    tasks && place && untilAborted(tasks.layerFacts({ place, mediaType, interest, budget: budget.shared }), signal);
+  const read = async (layer: Layer): Promise<void> => {
+    try {
+      readings.set(blobOf(layer), await (isLarge(layer) ? (readOnThread(layer) ?? readHere(layer)) : readHere(layer)));
+    } catch (error) {
+      failure.abort(error);
+      throw error;
+    }
+    for (const [index, each] of image.layers.entries()) if (blobOf(each) === blobOf(layer)) onLayer?.(index);
+  };
+  const distinct = [...new Map(image.layers.map((layer) => [blobOf(layer), layer])).values()];
+  // The longest first, so that none is left for the end.
+  const order = distinct.toSorted((a, b) => b.size - a.size);
+  await Promise.all([
+    mapConcurrently(order.filter(isLarge), width, read),
+    mapConcurrently(
+      order.filter((layer) => !isLarge(layer)),
+      width,
+      read,
+    ),
+  ]);
+  return image.layers.flatMap((layer) => readings.get(blobOf(layer)) ?? []);
+}
+
+function isLarge({ size }: Layer): boolean {
+  return size >= largeLayer;
+}
+
+/** What two layers have in common that are read alike. */
+function blobOf({ digest, mediaType, place }: Layer): string {
+  return JSON.stringify([digest, mediaType, place]);
+}
+
+/** Fails as soon as somebody presses Ctrl-C: a thread ends with its pool, not by itself. */
+async function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  signal.throwIfAborted();
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 function measuredProblems(image: Image, readings: readonly LayerReading[]): ImageProblem[] {

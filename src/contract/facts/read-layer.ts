@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 
-import { decompressStream } from "../../archive/decompress.ts";
+import { openCompressed } from "../../archive/decompress.ts";
 import type { TarFacts } from "../../archive/tar-header.ts";
 import { readTarStream, type StreamedTarEntry } from "../../archive/tar-read.ts";
 import { SheafError } from "../../errors.ts";
+import { type BlobPlace, streamPlace } from "../../oci/blob-place.ts";
 import type { Layer } from "../../oci/image.ts";
+import type { Interest } from "./content-rules.ts";
 import type { ContentFacts } from "./file-fact.ts";
-import { readContent, type ReadingBudget } from "./read-content.ts";
+import { readContent } from "./read-content.ts";
+import { ReadingBudget } from "./reading-budget.ts";
 
 /** An entry as the layer has it, and what its content says. */
 export interface ReadEntry {
@@ -27,26 +30,51 @@ export interface LayerReading {
   unreadable?: string;
 }
 
-/** What one image may have: more is a bomb, and whoever made it can say so in another way. */
-const limits = { entries: 1_000_000, totalSize: 128e9 };
 /** Longer ones no system can make (PATH_MAX). */
 const longestPath = 4096;
 
+/** A layer that lies on this machine, read on any thread. */
+export interface LayerTask {
+  place: BlobPlace;
+  mediaType: string;
+  interest: Interest;
+  /** Of the image's `ReadingBudget`. */
+  budget: SharedArrayBuffer;
+}
+
+/** Reading layers, as work that is worth a thread. */
+export interface ReadingTasks {
+  layerFacts: (task: LayerTask) => Promise<LayerReading>;
+}
+
+export async function readLayerTask({ place, mediaType, interest, budget }: LayerTask): Promise<LayerReading> {
+  return readLayer({ mediaType, compressed: () => streamPlace(place) }, new ReadingBudget(interest, budget));
+}
+
 /** Streams a layer once: digests and sizes of both forms, and every entry with what is worth knowing of it. */
-export async function readLayer(layer: Layer, budget: ReadingBudget): Promise<LayerReading> {
+export async function readLayer(
+  { mediaType, compressed }: Pick<Layer, "mediaType" | "compressed">,
+  budget: ReadingBudget,
+): Promise<LayerReading> {
   const blob = new Meter();
-  const archive = new Meter();
+  let archive = new Meter();
   const entries: ReadEntry[] = [];
   try {
-    const hint = layer.mediaType.endsWith("gzip") ? "gzip" : undefined;
-    const unpacked = archive.pass(decompressStream(joined(blob.pass(layer.compressed())), hint));
-    for await (const entry of readTarStream(unpacked, limits)) entries.push(await readEntry(entry, budget));
+    const hint = mediaType.endsWith("gzip") ? "gzip" : undefined;
+    const { compression, unpacked } = await openCompressed(joined(blob.pass(compressed())), hint);
+    // What isn't compressed has one digest: a byte is hashed for its layer once.
+    if (compression === "none") archive = blob;
+    const passing = compression === "none" ? unpacked : archive.pass(unpacked);
+    for await (const entry of readTarStream(passing)) {
+      budget.takeEntry(entry);
+      entries.push(await readEntry(entry, budget));
+    }
     return { entries, ...measures(blob, archive) };
   } catch (error) {
     if (!(error instanceof SheafError)) throw error;
     // The digest is still worth knowing: it tells a damaged blob from a layer that was made wrong.
     const whole = new Meter();
-    for await (const chunk of whole.pass(layer.compressed())) void chunk;
+    for await (const chunk of whole.pass(compressed())) void chunk;
     return { entries, ...measures(whole, archive), unreadable: error.message };
   }
 }
@@ -54,14 +82,11 @@ export async function readLayer(layer: Layer, budget: ReadingBudget): Promise<La
 async function readEntry(entry: StreamedTarEntry, budget: ReadingBudget): Promise<ReadEntry> {
   const { path: stored, type, mode, uid, gid, size, mtime, target, xattrs } = entry;
   const header = { path: stored, type, mode, uid, gid, size, mtime, target };
-  if (Math.max(stored.length, target?.length ?? 0) > longestPath) {
-    throw new SheafError(
-      "SHEAF_TAR",
-      `the tar archive has a path of ${Math.max(stored.length, target?.length ?? 0)} characters`,
-      {
-        hint: "no system can make a file with such a path: build the image again without it",
-      },
-    );
+  const longest = Math.max(stored.length, target?.length ?? 0);
+  if (longest > longestPath) {
+    throw new SheafError("SHEAF_TAR", `the tar archive has a path of ${longest} characters`, {
+      hint: "no system can make a file with such a path: build the image again without it",
+    });
   }
   const content = type === "file" ? await readContent(stored.replace(/^(?:\.?\/)+/, ""), entry, budget) : nothing;
   return { header, content, capabilities: xattrs?.["security.capability"] !== undefined };
@@ -94,6 +119,7 @@ const chunkSize = 256 * 1024;
 class Meter {
   size = 0;
   readonly #hash = createHash("sha256");
+  #digest: string | undefined;
 
   async *pass(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
     for await (const chunk of chunks) {
@@ -104,6 +130,6 @@ class Meter {
   }
 
   digest(): string {
-    return `sha256:${this.#hash.copy().digest("hex")}`;
+    return (this.#digest ??= `sha256:${this.#hash.digest("hex")}`);
   }
 }

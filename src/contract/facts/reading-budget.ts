@@ -1,0 +1,67 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { tarError } from "../../archive/tar-header.ts";
+import type { TarFacts } from "../../archive/tar-header.ts";
+import type { Interest } from "./content-rules.ts";
+
+/** Bytes of texts of one image that are held at most; what is more is read, hashed and let go. */
+const mostText = 96 * 1024 * 1024;
+/** Of all entries' headers, counted as `headerCost` does: some 700,000 files. Images of 10 GB have a quarter of that. */
+const mostHeaders = 200_000_000;
+const headerCost = 200;
+/** Bytes that all layers together may unpack to, in KiB. */
+const mostUnpacked = 128 * 1024 * 1024;
+
+const cells = { text: 0, headers: 1, unpacked: 2, large: 3 };
+
+/** What the layers of an image may take together while they are read, on whichever threads. */
+export class ReadingBudget {
+  readonly interest: Interest;
+  /** For the other threads, to make the same budget of. */
+  readonly shared: SharedArrayBuffer;
+  readonly #cells: Int32Array;
+
+  constructor(interest: Interest, shared: SharedArrayBuffer = fresh()) {
+    this.interest = interest;
+    this.shared = shared;
+    this.#cells = new Int32Array(shared);
+  }
+
+  /** Runs one at a time, whichever layer it is for: what it holds is large. */
+  async alone<Result>(action: () => Promise<Result>): Promise<Result> {
+    while (Atomics.compareExchange(this.#cells, cells.large, 0, 1) !== 0) await delay(2);
+    try {
+      return await action();
+    } finally {
+      Atomics.store(this.#cells, cells.large, 0);
+    }
+  }
+
+  /** Whether a text of this size may be held. */
+  takeText(size: number): boolean {
+    return this.#take(cells.text, size);
+  }
+
+  /** @throws SheafError SHEAF_TAR when the image has more than any has that somebody runs */
+  takeEntry({ path, target = "", size }: Pick<TarFacts, "path" | "target" | "size">): void {
+    if (!this.#take(cells.headers, headerCost + path.length + target.length))
+      throw tarError(`is of an image with more files than can be read: the last one is ${JSON.stringify(path)}`);
+    if (!this.#take(cells.unpacked, size / 1024))
+      throw tarError(`unpacks to more than an image may have, at ${JSON.stringify(path)}`);
+  }
+
+  #take(cell: number, amount: number): boolean {
+    // Conversions to 32 bits would make a small number of a huge one.
+    if (amount > 0x7fffffff) return false;
+    const before = Atomics.sub(this.#cells, cell, amount);
+    if (before >= amount) return true;
+    Atomics.add(this.#cells, cell, amount);
+    return false;
+  }
+}
+
+function fresh(): SharedArrayBuffer {
+  const shared = new SharedArrayBuffer(16);
+  new Int32Array(shared).set([mostText, mostHeaders, mostUnpacked, 0]);
+  return shared;
+}
