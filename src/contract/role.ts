@@ -1,3 +1,4 @@
+import { withoutPreflight } from "../cuda/preflight/words.ts";
 import type { RuntimeConfig } from "../oci/types.ts";
 import { roleOf } from "../project/evidence/command.ts";
 import type { ContractSettings } from "../project/config/schema.ts";
@@ -23,8 +24,12 @@ export function roleOfImage(config: RuntimeConfig): Role {
   return servers.test(fileName(all[at] ?? "")) ? "api" : roleOf(all.slice(at).map(fileName));
 }
 
-/** tini, dumb-init and their like hand everything on to the command behind them. */
+/** tini, dumb-init and their like hand everything on to the command behind them, and so does the preflight for GPUs. */
 export function withoutInit(words: readonly string[]): string[] {
+  return withoutPreflight(behindInit(words));
+}
+
+function behindInit(words: readonly string[]): string[] {
   if (!inits.test(fileName(words[0] ?? ""))) return [...words];
   const end = words.indexOf("--");
   if (end !== -1) return words.slice(end + 1);

@@ -4,6 +4,7 @@ import type { Resolution } from "../resolve/resolution.ts";
 import type { Store } from "../store/store.ts";
 import { type AppFiles, placeFiles } from "./app-files.ts";
 import type { ImageIntent } from "./choose-images.ts";
+import { planGpu } from "./gpu/cuda-release.ts";
 import { chooseHealth } from "./health.ts";
 import type { ImagePlan } from "./image-plan.ts";
 import type { OverBase } from "./over-base.ts";
@@ -42,6 +43,7 @@ export function describeImage(request: DescribeRequest): DescribedImage {
   const user = over ? over.user(wanted, config.uid !== undefined) : wanted;
   const shell = config.shell ?? true;
   const probe = chooseHealth({ intent, sources: request.sources, port: intent.port, shell, ...over?.tools });
+  const gpu = intent.settings.gpu && planGpu(intent.name, intent.settings.gpu, resolution.distributions);
   const settings = imageSettings({
     project,
     intent,
@@ -53,8 +55,8 @@ export function describeImage(request: DescribeRequest): DescribedImage {
     health: over ? over.probe(probe) : probe,
     base: request.base,
     user,
+    gpu,
   });
-  const { gpu } = intent.settings;
   return {
     placed,
     run: {

@@ -11,14 +11,16 @@ import type { PythonLayout } from "../filesystem/layout.ts";
 import type { LayerRecord } from "../oci/compose-layer.ts";
 import type { Bytecode, PlannedPackage, PlanNote } from "./image-plan.ts";
 import { debianFiles } from "./debian-files.ts";
+import type { DeviceOutcome } from "./gpu/outcome.ts";
 import { gather, type Gathered } from "./gather.ts";
 import type { GatherRequest, ReasonedDeb } from "./gather-request.ts";
 import { shortPath } from "./native.ts";
 import { compileReached } from "./reach.ts";
 import type { PlanServices } from "./services.ts";
+import { suggestions } from "./suggestions.ts";
 
 /** Raised when the same request gives another environment. */
-const environmentVersion = 4;
+const environmentVersion = 5;
 
 export interface EnvironmentRequest extends GatherRequest {
   user: { name: string; uid: number; gid: number };
@@ -47,6 +49,8 @@ export interface Environment {
   layers: EnvironmentLayer[];
   bytecode: Bytecode & { modules?: number };
   stripped: { bytes: number; files: number };
+  /** What became of CUDA libraries; absent where nothing was done to them. */
+  device?: DeviceOutcome;
   /** Compiled modules of the image beyond the project's. */
   notes: PlanNote[];
 }
@@ -98,7 +102,10 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
       services,
     );
   });
-  const layers = await composeLayers({ request, gathered }, services);
+  const [layers, suggested] = await Promise.all([
+    composeLayers({ request, gathered }, services),
+    suggestions({ installed: gathered, start: request.imports, target: request.resolution.target }, services.store),
+  ]);
   const sources = new Set(
     request.resolution.distributions.filter((each) => each.kind === "sdist").map((each) => each.name),
   );
@@ -126,9 +133,11 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
       ),
       files: gathered.wheels.reduce((sum, { facts }) => sum + facts.strippedFiles, 0),
     },
+    ...(gathered.device ? { device: gathered.device } : {}),
     notes: [
       ...missingNotes(gathered.missing),
       ...gathered.collisionNotes.map((message): PlanNote => ({ level: "note", message })),
+      ...suggested,
     ],
   };
   services.store.writeRecord("environment", key, environment);

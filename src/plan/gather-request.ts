@@ -5,6 +5,7 @@ import type { IngestedDeb } from "../ingest/ingest.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import type { Platform } from "../platform.ts";
 import type { Resolution } from "../resolve/resolution.ts";
+import type { DeviceRequest } from "./gpu/device-options.ts";
 
 /** All that decides an image's environment but the bytecode. */
 export interface GatherRequest {
@@ -22,6 +23,8 @@ export interface GatherRequest {
   /** Distributions whose files win over others'. */
   keepFilesOf: string[];
   mtime: number;
+  /** What is done to CUDA libraries; absent: nothing. */
+  device?: DeviceRequest;
   /** The image that all of it goes over, and packages that it needs for that; none when the base is composed. */
   over?: { image: BaseImage; packages: string[] };
 }

@@ -2,7 +2,13 @@ import type { OwnerBytecode } from "../ingest/bytecode.ts";
 import { basePackages } from "../debian/base.ts";
 import { SheafError } from "../errors.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
-import { type DebOptions, ingestHostInterpreter, ingestWheels } from "../ingest/ingest.ts";
+import {
+  type DebOptions,
+  type IngestedWheels,
+  ingestHostInterpreter,
+  ingestWheels,
+  type WheelOptions,
+} from "../ingest/ingest.ts";
 import type { BaseImage } from "../ingest/base/base-image.ts";
 import type { InterpreterFacts } from "../ingest/interpreter.ts";
 import type { IngestedWheel } from "../ingest/wheel.ts";
@@ -11,6 +17,8 @@ import { interpreterKey } from "../interpreter/collect.ts";
 import { pythonLayout } from "../interpreter/layout.ts";
 import type { Distribution } from "../resolve/resolution.ts";
 import type { GatherRequest, ReasonedDeb } from "./gather-request.ts";
+import type { DeviceRequest } from "./gpu/device-options.ts";
+import type { DeviceOutcome } from "./gpu/outcome.ts";
 import { closeNative } from "./native.ts";
 import { startBase } from "./start-early.ts";
 import type { PlanServices } from "./services.ts";
@@ -35,6 +43,8 @@ export interface Gathered extends InstalledPython {
   missing: { soname: string; neededBy: string[] }[];
   /** What was decided about files that several distributions write. */
   collisionNotes: string[];
+  /** What became of CUDA libraries. */
+  device?: DeviceOutcome;
 }
 
 /** Fetches what the store lacks, and adds Debian packages until every shared library is found. */
@@ -48,10 +58,11 @@ export async function gather(
   const plain = (isBases ? over?.image.facts.python?.layout : debianPython?.layout) ?? pythonLayout(choice.minor);
   const layout = over ? over.image.layoutOver(plain) : plain;
   const debOptions: DebOptions = { ignoreScripts: request.ignoreScripts, mtime };
-  const wheelOptions = { layout, strip, mtime, keepFilesOf: request.keepFilesOf };
+  const wheelOptions = { layout, strip, mtime, keepFilesOf: request.keepFilesOf, device: request.device };
+  const install = (those: readonly Distribution[]) => installWheels(those, wheelOptions, services);
   const { distributions } = request.resolution;
   const hasSources = distributions.some((each) => each.kind === "sdist");
-  const wheelsAtWork = ingestWheels(hasSources ? [] : distributions, wheelOptions, services);
+  const wheelsAtWork = install(hasSources ? [] : distributions);
   // Awaited below; a failure before that must not count as unhandled.
   wheelsAtWork.catch(() => {});
   if (!over) startBase({ archive, shell: request.shell, debianPython }, debOptions, services);
@@ -78,12 +89,12 @@ export async function gather(
     services,
   );
   if (over && interpreter) refuseUnfit(over.image, { choice, interpreter, missing: base.missing });
-  const { wheels, notes: collisionNotes } = hasSources
-    ? await ingestWheels(
-        await buildFrom(request, { layout, interpreter, baseDebs: base.debs }, services),
-        wheelOptions,
-        services,
-      )
+  const {
+    wheels,
+    notes: collisionNotes,
+    device,
+  } = hasSources
+    ? await install(await buildFrom(request, { layout, interpreter, baseDebs: base.debs }, services))
     : await wheelsAtWork;
   const native = await closeNative(
     {
@@ -107,7 +118,20 @@ export async function gather(
     wheels,
     missing: native.missing,
     collisionNotes,
+    ...(device ? { device } : {}),
   };
+}
+
+/** What there is for GPUs is loaded only where something is to be done to it. */
+async function installWheels(
+  distributions: readonly Distribution[],
+  options: WheelOptions & { device?: DeviceRequest },
+  services: PlanServices,
+): Promise<IngestedWheels & { device?: DeviceOutcome }> {
+  const { device, ...plain } = options;
+  if (!device) return ingestWheels(distributions, plain, services);
+  const { ingestForDevice } = await import("./gpu/ingest-device.ts");
+  return ingestForDevice(distributions, { options: plain, request: device }, services);
 }
 
 /** Sdists are built only where there are some: their code is loaded only then. */

@@ -1,4 +1,5 @@
 import type { PythonLayout } from "../filesystem/layout.ts";
+import type { DeviceLibrary } from "../ingest/wheel.ts";
 import type { Platform } from "../platform.ts";
 import type { Sourced } from "../project/project.ts";
 
@@ -89,6 +90,8 @@ export interface ImagePlan {
   withheld: { path: string; reason: string; rule: string }[];
   /** What the image wants of a GPU, when it wants one. */
   gpu?: Sourced<GpuPlan>;
+  /** What was done for that. */
+  device?: DevicePlan;
   user: Sourced<{ name: string; uid: number; gid: number }>;
   /** Folders that belong to the user. */
   writable: string[];
@@ -107,12 +110,46 @@ export interface ImagePlan {
   notes: PlanNote[];
 }
 
-/** `[tool.sheaf.images.NAME] gpu`. */
+/** `[tool.sheaf.images.NAME] gpu`, with what follows from the wheels. */
 export interface GpuPlan {
-  /** Version of the CUDA runtime: `12.1`. */
+  /** Release of the CUDA runtime that the wheels bring, else as configured: `12.1`. */
   cuda?: string;
+  /** The oldest driver that runs it. */
+  minDriver?: string;
+  /** GPUs as the configuration names them, and their compute capabilities, `7.5`, ascending; absent: all device code stays. */
   targets?: string[];
+  capabilities?: string[];
   profile?: "full" | "training" | "inference";
+  /** Names of parts of CUDA. */
+  keep?: string[];
+  drop?: string[];
+  /** NVIDIA's own libraries lose device code too. */
+  pruneNvidia?: boolean;
+}
+
+/** What became of device code and of CUDA's libraries. Sizes in bytes, unpacked. */
+export interface DevicePlan {
+  /** Of all libraries that were looked at. */
+  before: number;
+  after: number;
+  /** Parts of CUDA that are left out, sorted by name. */
+  leftOut: LeftOutPart[];
+  /** Parts that the profile would leave out, and why they stay. */
+  kept: { name: string; source: string }[];
+  /** Sorted by path; those of a part that is left out have its name. */
+  libraries: (DeviceLibrary & { part?: string })[];
+}
+
+export interface LeftOutPart {
+  name: string;
+  /** `profile inference`. */
+  source: string;
+  /** What does not work without it. */
+  does: string;
+  /** Files that are gone or have a stub in their place, and what they had. */
+  dropped: number;
+  stubbed: number;
+  bytes: number;
 }
 
 /** What an installer of the project's own world is given: pip or uv. All paths are from the project's root. */

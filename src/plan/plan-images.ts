@@ -9,14 +9,14 @@ import type { Platform } from "../platform.ts";
 import type { Project } from "../project/project.ts";
 import { readProject } from "../project/read-project.ts";
 import { resolveDistributions } from "../resolve/resolve.ts";
-import { satisfies } from "../resolve/specifiers.ts";
 import type { Distribution, Resolution, Target } from "../resolve/resolution.ts";
 import { type InstallOptions, startWheel } from "../ingest/ingest.ts";
 import type { ChosenBase } from "./base-image.ts";
 import { checkImports } from "./check-imports.ts";
 import { cudaNotes, isCpuOnly, refuseCudaInApi } from "./cuda-packages.ts";
 import { chooseImages, configuresApps, type ImageIntent } from "./choose-images.ts";
-import { choosePython, debianOffers, findCompiler, type WantedOffer } from "./choose-python.ts";
+import { chooseProjectPython } from "./choose-project-python.ts";
+import { type ChosenPython, findCompiler } from "./choose-python.ts";
 import { readCommand } from "./command.ts";
 import { fileNotes } from "./file-notes.ts";
 import { describeImage, type DescribedImage } from "./describe-image.ts";
@@ -28,7 +28,6 @@ import { type ImagePlan, type ImageSketch, type InstallPlan, type PlanNote, plan
 import { prepareWithSetuptools } from "./legacy-setuptools.ts";
 import { type OwnCode, ownImports, readOwnCode } from "./own-code.ts";
 import type { PlannedImage, PlannedProject } from "./planned-image.ts";
-import { pythonWithWheels } from "./python-with-wheels.ts";
 import { resolveRequirements } from "./resolve-requirements.ts";
 import type { PlanServices } from "./services.ts";
 import { startEarly } from "./start-early.ts";
@@ -73,7 +72,7 @@ export class Planner {
   readonly #input: PlannerInput;
   readonly #services: PlanServices;
   readonly #archives = new Map<string, Promise<DebianArchive>>();
-  #python: ReturnType<typeof choosePython> | undefined;
+  #python: Promise<ChosenPython> | undefined;
   /** How wheels are installed, once that is known. */
   #install: InstallOptions | undefined;
   #base: Promise<ChosenBase | undefined> | undefined;
@@ -141,6 +140,7 @@ export class Planner {
     const strip = config.strip ?? true;
     const created = createdTime();
     const { packages, notes: packageNotes } = wantedPackages(intent, archive);
+    const device = await this.#planDevice(run, asked, own.reached);
     const prepared = await prepareWithSetuptools(
       {
         platform,
@@ -161,6 +161,7 @@ export class Planner {
         imports: [...new Set([...own.names, facts.program])].toSorted(),
         compiler,
         layerBudget: config["layer-budget"] ?? 60,
+        ...(device?.planned.request ? { device: device.planned.request } : {}),
         ...(over ? { over: over.request } : {}),
       },
       this.#services,
@@ -184,6 +185,7 @@ export class Planner {
       records,
     );
     if (wider) return this.plan(wider.intent, [...widenedBy, ...wider.messages]);
+    const forGpu = device?.finish({ ...device, environment, resolution, run, files: placed.files });
     const plan: ImagePlan = {
       planVersion,
       ...run,
@@ -209,6 +211,7 @@ export class Planner {
         ...(built ? { built } : {}),
       })),
       files: placed.files,
+      ...forGpu?.plan,
       withheld: project.withheld.map(({ path, reason, rule }) => ({ path, reason, rule })),
       options: { strip, bytecode: environment.bytecode, layerBudget: config["layer-budget"] ?? 60, created },
       notes: [
@@ -218,6 +221,7 @@ export class Planner {
         ...packageNotes,
         ...(over?.notes ?? []),
         ...environment.notes,
+        ...(forGpu?.notes ?? []),
         ...cudaNotes(intent, resolution, environment.distributions),
         ...resolution.warnings.map((message): PlanNote => ({ level: "warning", message })),
       ],
@@ -225,6 +229,14 @@ export class Planner {
     const inImage = new Map(placed.files.map((file) => [file.from, file.path]));
     const reached = own.reached.map((file) => inImage.get(file)).filter((file): file is string => file !== undefined);
     return { plan, environment, reached, compiler, ...(over ? { base: over.request.image } : {}) };
+  }
+
+  /** What is done to the CUDA libraries of an image that wants a GPU; what decides it is loaded for such alone. */
+  async #planDevice({ name, gpu }: DescribedImage["run"], resolution: Resolution, reached: string[]) {
+    if (!gpu) return undefined;
+    const { planDevice, withGpu } = await import("./gpu/plan-device.ts");
+    const question = { image: name, gpu: gpu.value, resolution, code: this.#input.code, reached };
+    return { gpu: gpu.value, planned: await planDevice(question, this.#services.store), finish: withGpu };
   }
 
   /** How an image runs, without a package of it being fetched. */
@@ -279,33 +291,24 @@ export class Planner {
     return archiveOver(base, (suite) => this.#archive(suite));
   }
 
-  /** @param onFirst hears of the choice before the distributions have a say in it, unless a base image decides */
-  async #choosePython(onFirst?: (choice: InterpreterChoice) => void): ReturnType<typeof choosePython> {
+  /** @param onFirst hears of the choice before the distributions have a say in it */
+  async #choosePython(onFirst?: (choice: InterpreterChoice) => void): Promise<ChosenPython> {
     const { project, platform, options } = this.#input;
-    const base = await this.#chosenBase();
-    if (base) {
-      const { pythonOver } = await import("./over-base.ts");
-      const archive = await this.#archiveOf(base);
-      return pythonOver(base, { project, platform, flag: options.python, archive }, this.#services);
-    }
-    const debian = async (wanted: WantedOffer) => {
-      const { debianPythonVersion } = await import("../debian/python.ts");
-      const suite = options.suite ?? project.config.suite;
-      const own = await this.#archive(suite);
-      return debianOffers(own, (later) => this.#archive(later), { ...wanted, versionOf: debianPythonVersion });
-    };
-    const chosen = await choosePython({ project, platform, flag: options.python, debian }, this.#services);
-    onFirst?.(chosen.choice);
-    if (options.python ?? project.config.python ?? project.pythonVersion) return chosen;
-    const choice = await pythonWithWheels({
-      first: chosen.choice,
-      allows: (version) => !project.requiresPython || satisfies(version, project.requiresPython.value),
-      toBuild: async (version) => this.#countSdists({ ...chosen.choice, version }, version !== chosen.choice.version),
-      choose: async (minor) => (await choosePython({ project, platform, flag: minor, debian }, this.#services)).choice,
-    });
-    if (choice === chosen.choice) return chosen;
-    if (this.#install) this.#install = this.#installOptions(choice);
-    return { choice, notes: [] };
+    const chosen = await chooseProjectPython(
+      {
+        project,
+        platform,
+        flag: options.python,
+        suite: options.suite ?? project.config.suite,
+        base: await this.#chosenBase(),
+        archive: (suite) => this.#archive(suite),
+        countSdists: (choice, tentative) => this.#countSdists(choice, tentative),
+        onFirst,
+      },
+      this.#services,
+    );
+    if (this.#install) this.#install = this.#installOptions(chosen.choice);
+    return chosen;
   }
 
   #startEarly(choice: InterpreterChoice): void {
@@ -360,7 +363,7 @@ export class Planner {
         cpuOnly: isCpuOnly(intent),
         noBuild: options.noBuild,
         refresh: this.#services.refresh,
-        onDistribution: tentative ? undefined : (distribution) => this.#fetchEarly(distribution),
+        onDistribution: tentative ? undefined : (distribution) => this.#fetchEarly(distribution, intent),
       },
       this.#services,
     );
@@ -389,10 +392,11 @@ export class Planner {
   }
 
   /** Starts with a file as soon as it is known. Whoever needs it waits for this same work, and hears of its failure. */
-  #fetchEarly(distribution: Distribution): void {
+  #fetchEarly(distribution: Distribution, { settings }: ImageIntent): void {
     const { name, version, url, sha256, size, kind } = distribution;
     if (kind !== "wheel" || this.#services.offline || !this.#input.fetchesEarly) return;
-    if (this.#install) startWheel(distribution, this.#install, this.#services);
+    // What is left out of a GPU's libraries depends on all distributions.
+    if (this.#install && !settings.gpu) startWheel(distribution, this.#install, this.#services);
     else this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
 }

@@ -2,7 +2,8 @@ import type { Sourced } from "../project/project.ts";
 import type { Project } from "../project/project.ts";
 import type { ImageIntent } from "./choose-images.ts";
 import { readCommand } from "./command.ts";
-import type { HealthPlan, ImagePlan } from "./image-plan.ts";
+import { gpuVariables } from "./gpu/settings.ts";
+import type { GpuPlan, HealthPlan, ImagePlan } from "./image-plan.ts";
 import { byCodeUnit } from "../order.ts";
 
 export interface SettingsRequest {
@@ -18,6 +19,8 @@ export interface SettingsRequest {
   user: { name: string; uid: number; gid: number };
   /** APP_ENV as a build argument. */
   appEnv?: Sourced<string>;
+  /** What it wants of a GPU, when it wants one. */
+  gpu?: GpuPlan;
 }
 
 /** Docker stops a container after 10 s: a server that ends by itself before that finishes what it has begun. */
@@ -51,6 +54,7 @@ function environment({
   workdir,
   user,
   appEnv,
+  gpu,
 }: SettingsRequest): Record<string, Sourced<string>> {
   const byDefault = (value: string): Sourced<string> => ({ value, source: "default" });
   const configured = project.config["app-env"];
@@ -65,7 +69,7 @@ function environment({
     // The file system may be read-only, and everything that matters is compiled.
     PYTHONDONTWRITEBYTECODE: byDefault("1"),
     PYTHONPATH: { value: pythonPath, source: "where the project's modules are" },
-    ...(intent.settings.gpu ? gpuVariables : {}),
+    ...(gpu ? gpuVariables(gpu, intent.role) : {}),
     // Only as told: applications check it against names of their own.
     ...(told ? { APP_ENV: told } : {}),
     ...(readCommand(command.value).program === "uvicorn" || command.value.includes("uvicorn")
@@ -88,15 +92,6 @@ function environment({
   if (evident["PATH"]?.source !== "config") merged["PATH"] = defaults["PATH"] ?? byDefault("");
   return Object.fromEntries(Object.entries(merged).toSorted(([a], [b]) => byCodeUnit(a, b)));
 }
-
-/** What NVIDIA's container runtime is told: which GPUs and which of the driver's libraries the container gets. */
-const gpuVariables: Record<string, Sourced<string>> = Object.fromEntries(
-  Object.entries({
-    CUDA_VISIBLE_DEVICES: "0",
-    NVIDIA_VISIBLE_DEVICES: "all",
-    NVIDIA_DRIVER_CAPABILITIES: "compute,utility",
-  }).map(([name, value]) => [name, { value, source: "default: it wants a GPU" }]),
-);
 
 /** Variables that steer an installation in a Dockerfile and say nothing to the finished image. */
 const builderOnly = new Set([

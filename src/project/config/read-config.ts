@@ -1,6 +1,6 @@
 import { SheafError } from "../../errors.ts";
 import { remembered, type ParseRecords } from "../parse-records.ts";
-import { isTable, lineOfKey, parseToml, tableAt } from "../toml.ts";
+import { isTable, lineOfKey, parseToml, tableAt, type TomlTable } from "../toml.ts";
 import { didYouMean } from "../../did-you-mean.ts";
 import type { SheafConfig } from "./schema.ts";
 import type { ConfigProblem } from "./config-problem.ts";
@@ -102,8 +102,16 @@ async function validated(value: unknown, problems: ConfigProblem[]): Promise<She
     const schema = await configJsonSchema();
     for (const issue of result.error.issues) problems.push(...issueProblems(issue as Issue, { value, schema }));
   }
-  if (isTable(value)) problems.push(...valueProblems(value));
+  if (isTable(value)) problems.push(...valueProblems(value), ...(await problemsOfGpus(value)));
   return result.success ? result.data : {};
+}
+
+/** Tables of GPUs and of CUDA's parts are read only for who names some. */
+async function problemsOfGpus(config: TomlTable): Promise<ConfigProblem[]> {
+  const images = Object.values(tableAt(config, "images"));
+  if (!images.some((image) => isTable(image) && isTable(image["gpu"]))) return [];
+  const { gpuProblems } = await import("./gpu-problems.ts");
+  return gpuProblems(config);
 }
 
 /** What is used of zod's issues. */

@@ -1,0 +1,84 @@
+import type { PythonLayout } from "../../filesystem/layout.ts";
+import type { DeviceLibrary, IngestedWheel } from "../../ingest/wheel.ts";
+import { byCodeUnit, byPath } from "../../order.ts";
+import type { DevicePlan } from "../image-plan.ts";
+import { type DeviceRequest, partOfFile } from "./device-options.ts";
+
+/** What became of the CUDA libraries of an image. Plain JSON, a part of its environment. */
+export interface DeviceOutcome {
+  before: number;
+  after: number;
+  /** Sorted by path. */
+  libraries: DevicePlan["libraries"];
+  /** Parts that were to be left out, and that a library in the image is linked to. */
+  restored: RestoredPart[];
+}
+
+export interface RestoredPart {
+  part: string;
+  /** Path of the library that needs it. */
+  neededBy: string;
+}
+
+export function deviceOutcome(
+  wheels: readonly IngestedWheel[],
+  { request, layout, restored }: { request: DeviceRequest; layout: PythonLayout; restored: RestoredPart[] },
+): DeviceOutcome {
+  const all = wheels.flatMap(({ distribution, facts }) =>
+    facts.device ? [{ name: distribution.name, device: facts.device }] : [],
+  );
+  const libraries = all.flatMap(({ name, device }) =>
+    device.libraries.map((library) => {
+      const part = isGone(library) ? partOfFile(name, insideOf(library.path, layout), request.leaveOut) : undefined;
+      return part === undefined ? library : { ...library, part };
+    }),
+  );
+  return {
+    before: all.reduce((sum, { device }) => sum + device.before, 0),
+    after: all.reduce((sum, { device }) => sum + device.after, 0),
+    libraries: libraries.toSorted(byPath),
+    restored,
+  };
+}
+
+/**
+ * Parts whose files were dropped although a library that stays is linked to them: an image with these gone would not load.
+ * What nobody brings in that name, nobody can need of them.
+ */
+export function partsStillNeeded(
+  wheels: readonly IngestedWheel[],
+  { request, layout }: { request: DeviceRequest; layout: PythonLayout },
+): RestoredPart[] {
+  const dropped = new Map<string, string>();
+  for (const { distribution, facts } of wheels) {
+    for (const library of facts.device?.libraries ?? []) {
+      if (library.outcome !== "dropped") continue;
+      const part = partOfFile(distribution.name, insideOf(library.path, layout), request.leaveOut);
+      if (part !== undefined) dropped.set(library.path.slice(library.path.lastIndexOf("/") + 1), part);
+    }
+  }
+  if (dropped.size === 0) return [];
+  const objects = wheels.flatMap(({ facts }) => facts.elf);
+  for (const { path, facts } of objects) {
+    dropped.delete(facts.soname ?? "");
+    dropped.delete(path.slice(path.lastIndexOf("/") + 1));
+  }
+  const found = new Map<string, string>();
+  for (const { path, facts } of objects) {
+    for (const soname of facts.needed) {
+      const part = dropped.get(soname);
+      if (part !== undefined && !found.has(part)) found.set(part, path);
+    }
+  }
+  return [...found].map(([part, neededBy]) => ({ part, neededBy })).toSorted((a, b) => byCodeUnit(a.part, b.part));
+}
+
+function isGone({ outcome }: DeviceLibrary): boolean {
+  return outcome === "dropped" || outcome === "stubbed";
+}
+
+/** The path below the library folder, as wheels have it. */
+function insideOf(path: string, { platlib, purelib }: PythonLayout): string {
+  const root = [platlib, purelib].find((folder) => path.startsWith(`${folder}/`));
+  return root === undefined ? path : path.slice(root.length + 1);
+}
