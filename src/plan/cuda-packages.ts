@@ -41,6 +41,11 @@ export function refuseCudaInApi(intent: ImageIntent, resolution: Resolution): vo
   });
 }
 
+/** Whether a distribution can wait until all are known: gigabytes that an API may be refused. */
+export function mayBeRefused(intent: ImageIntent, name: string): boolean {
+  return intent.role === "api" && (name === "torch" || isCudaDistribution(name)) && isCpuOnly(intent);
+}
+
 /** Each way that leads to CUDA once, with the first part of CUDA at its end. */
 function chainsOf(cuda: readonly Distribution[], all: readonly Distribution[]): [string, string][] {
   const chains = new Map<string, string>();

@@ -13,7 +13,7 @@ import type { Distribution, Resolution, Target } from "../resolve/resolution.ts"
 import { type InstallOptions, startWheel } from "../ingest/ingest.ts";
 import type { ChosenBase } from "./base-image.ts";
 import { checkImports } from "./check-imports.ts";
-import { cudaNotes, isCpuOnly, refuseCudaInApi } from "./cuda-packages.ts";
+import { cudaNotes, isCpuOnly, mayBeRefused, refuseCudaInApi } from "./cuda-packages.ts";
 import { chooseImages, configuresApps, type ImageIntent } from "./choose-images.ts";
 import { chooseProjectPython } from "./choose-project-python.ts";
 import { type ChosenPython, findCompiler } from "./choose-python.ts";
