@@ -1,4 +1,5 @@
 import type { BuiltLayer } from "../assemble/assemble.ts";
+import { deviceFacts, type DeviceView } from "./device-text.ts";
 import { noteLines } from "./note-lines.ts";
 import { alignColumns, formatBytes, formatSeconds, plural, printable, shorten, type Style, wrap } from "./text.ts";
 
@@ -11,6 +12,8 @@ export interface BuildView {
   layers: BuiltLayer[];
   seconds: number;
   stripped: { bytes: number; files: number };
+  /** What it has for GPUs. */
+  device?: DeviceView;
   secrets: string[];
   notes: { level: "note" | "warning"; message: string; hint?: string }[];
   budget?: number;
@@ -52,6 +55,7 @@ function imageText(view: BuildView, style: Style, width: number): string {
           `${formatBytes(view.stripped.bytes)} of debug sections left out of ${plural(view.stripped.files, "library", "libraries")} (strip = false keeps them)`,
         ]
       : []),
+    ...(view.device ? deviceFacts(view.device) : []),
     ...(view.secrets.length > 0
       ? [
           `kept out: ${view.secrets.slice(0, 6).join(", ")}${view.secrets.length > 6 ? ` and ${view.secrets.length - 6} more` : ""}`,

@@ -1,6 +1,7 @@
 import { platformName } from "../platform.ts";
 import type { ImagePlan } from "../plan/image-plan.ts";
 import type { Sourced } from "../project/project.ts";
+import { deviceRows } from "./device-text.ts";
 import { noteLines } from "./note-lines.ts";
 import { alignColumns, formatBytes, plural, printable, shorten, type Style, visibleLength, wrap } from "./text.ts";
 
@@ -47,8 +48,15 @@ function imageLines({ plan, size }: PlanView, style: Style, width: number): stri
       .filter((each) => !/^(base$|dependency)/.test(each.reason) && !each.reason.includes("python3."))
       .map((each): Row => ["native", each.name, each.reason]),
     ...(plan.python
-      ? [["files", `${plan.files.length} in ${config.workdir.value}`, filesText(plan)] satisfies Row]
+      ? [
+          [
+            "files",
+            `${plan.files.filter(({ text }) => text === undefined).length} in ${config.workdir.value}`,
+            filesText(plan),
+          ] satisfies Row,
+        ]
       : plan.files.map((file): Row => ["file", `/${file.path}`, "written by Sheaf"])),
+    ...deviceRows(plan),
     ["user", `${plan.user.value.uid} ${plan.user.value.name}`, plan.user.source],
     ["workdir", config.workdir.value, config.workdir.source],
     ...config.ports.map((port): Row => ["port", String(port.value), port.source]),

@@ -109,6 +109,7 @@ async function buildOne(
     digest: built.image.digest,
     layers: built.layers,
     stripped: environment.stripped,
+    ...(plan.gpu ? { device: { gpu: plan.gpu, device: plan.device } } : {}),
     secrets: plan.withheld.filter((each) => each.reason === "secret").map((each) => each.path),
     notes:
       over && plan.budget
@@ -172,6 +173,7 @@ function jsonOf(view: BuildView): unknown {
       kind: record.kind,
       reused,
     })),
+    ...(view.device?.device ? { device: view.device.device } : {}),
     seconds: view.seconds,
     notes: view.notes,
   };

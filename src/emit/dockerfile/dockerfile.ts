@@ -78,7 +78,8 @@ export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string 
     "# syntax=docker/dockerfile:1",
     ...comment(
       `The image "${plan.name}" for a GPU: docker build -f Dockerfile.gpu -t ${tagOf(plan)} .`,
-      ...gpuReason(plan.gpu?.value.cuda ?? cudaOf(plan), cudaBase),
+      ...gpuReason(cudaOf(plan), cudaBase),
+      ...(plan.gpu?.value.capabilities || plan.device ? [wholeCuda(plan)] : []),
     ),
     `ARG PYTHON_VERSION=${recipe.minor}`,
     ...appEnvArgument([recipe]),
@@ -111,6 +112,11 @@ function gpuReason(cuda: string | undefined, cudaBase: string | undefined): stri
   return cudaBase === undefined
     ? [`${brings}, so the base needs none: a second CUDA would be gigabytes that nothing loads.`]
     : [`${brings}; the base's is for what looks for one in the system.`];
+}
+
+/** pip installs wheels as they are: what the configuration leaves out takes sheaf build. */
+function wholeCuda({ name }: ImagePlan): string {
+  return `All of CUDA is in it, for all GPUs: sheaf build --image ${name} leaves out what [tool.sheaf.images.${name}] gpu says.`;
 }
 
 function head(main: ImageRecipe, { others, gpu }: { others: ImageRecipe[]; gpu: ImageRecipe | undefined }): string[] {

@@ -1,3 +1,5 @@
+import { cudaLabels } from "../../cuda/labels.ts";
+import { withoutPreflight } from "../../cuda/preflight/words.ts";
 import { probeWithPython } from "../../plan/health.ts";
 import { byCodeUnit } from "../../order.ts";
 import type { HealthPlan } from "../../plan/image-plan.ts";
@@ -62,6 +64,7 @@ interface Facts {
 function factsOf({ plan }: ImageRecipe, base: string): Facts {
   const { config } = plan;
   const labels = Object.entries(config.labels)
+    .filter(([name]) => !ofTrimmedImages.has(name))
     .toSorted(([a], [b]) => byCodeUnit(a, b))
     .map(([name, { value }]): Pair =>
       name === "org.opencontainers.image.base.name" ? [name, base] : [literal(name), literal(value)],
@@ -70,12 +73,20 @@ function factsOf({ plan }: ImageRecipe, base: string): Facts {
     packages: wantedPackages(plan),
     variables: variablesOf(plan).common,
     labels,
-    entrypoint: config.entrypoint.value,
+    entrypoint: withoutPreflight(config.entrypoint.value),
     stopSignal: config.stopSignal.value,
     workdir: config.workdir.value,
     outside: writableOutside(plan),
   };
 }
+
+/** What pip installs is whole. */
+const ofTrimmedImages: ReadonlySet<string> = new Set([
+  cudaLabels.targets,
+  cudaLabels.profile,
+  cudaLabels.leftOut,
+  cudaLabels.nvidiaModified,
+]);
 
 function has(packages: readonly WantedPackage[], name: string): boolean {
   return packages.some((each) => each.name === name);

@@ -1,4 +1,5 @@
 import { SheafError } from "../../errors.ts";
+import { cudaOfDistributions } from "../../plan/gpu/cuda-release.ts";
 import type { ImagePlan, InstallPlan } from "../../plan/image-plan.ts";
 
 /** A plan that has all that a Dockerfile needs. */
@@ -81,10 +82,9 @@ export function gpuRecipe(recipes: readonly ImageRecipe[], cudaBase: string | un
   return recipe;
 }
 
-/** The CUDA that the distributions bring: `12.1`, told by NVIDIA's runtime package. */
-export function cudaOf(plan: ImagePlan): string | undefined {
-  const runtime = plan.distributions.find(({ name }) => /^nvidia-cuda-runtime(?:-cu\d+)?$/.test(name));
-  return runtime?.version.split(".").slice(0, 2).join(".");
+/** The CUDA that the distributions bring, else the one that was asked for: `12.1`. */
+export function cudaOf({ distributions, gpu }: ImagePlan): string | undefined {
+  return cudaOfDistributions(distributions)?.release ?? gpu?.value.cuda;
 }
 
 interface Problem {

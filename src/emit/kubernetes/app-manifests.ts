@@ -4,6 +4,7 @@ import type { ImageSketch, Role } from "../../plan/image-plan.ts";
 import { commented, inline, quoted, type YamlValue } from "../yaml-text.ts";
 import { plainSettings, secretVariables } from "./environment.ts";
 import { configName, dnsLabel, labelsOf, selectorOf } from "./names.ts";
+import { gpuAffinity } from "./gpu-affinity.ts";
 import { containerSecurity, mountsOf, podSecurity, scratchOf, temporary, volumesOf } from "./pod.ts";
 import { probesOf } from "./probes.ts";
 import { horizontalAutoscaler, scaledObject } from "./scaling.ts";
@@ -73,6 +74,7 @@ function podSpec(app: DeployedApp, deployment: Deployment, gpu: boolean): YamlVa
   return {
     ...podSecurity(image.user.value),
     terminationGracePeriodSeconds: graceSeconds(image.role),
+    affinity: app.gpu && gpu ? gpuAffinity(image.gpu?.value.capabilities ?? []) : undefined,
     topologySpreadConstraints: image.role === "api" ? [spread(image.name)] : undefined,
     tolerations: app.gpu && gpu ? [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }] : undefined,
     initContainers: gate === undefined ? undefined : [gate],

@@ -25,7 +25,8 @@ export function deviceOptionsOf(
   }));
   const isSpared = filename.endsWith("-none-any.whl") || (name.startsWith("nvidia-") && !pruneNvidia);
   const kept = isSpared ? [] : targets;
-  return kept.length === 0 && left.length === 0 ? undefined : { targets: kept, leaveOut: left };
+  if (kept.length === 0 && left.length === 0) return undefined;
+  return { targets: kept, leaveOut: left, ...(pruneNvidia ? { pruneNvidia } : {}) };
 }
 
 /** The part that a file of a wheel belongs to, of those that are left out. @param path below the library folder */
