@@ -392,11 +392,12 @@ export class Planner {
   }
 
   /** Starts with a file as soon as it is known. Whoever needs it waits for this same work, and hears of its failure. */
-  #fetchEarly(distribution: Distribution, { settings }: ImageIntent): void {
+  #fetchEarly(distribution: Distribution, intent: ImageIntent): void {
     const { name, version, url, sha256, size, kind } = distribution;
+    if (mayBeRefused(intent, name)) return;
     if (kind !== "wheel" || this.#services.offline || !this.#input.fetchesEarly) return;
     // What is left out of a GPU's libraries depends on all distributions.
-    if (this.#install && !settings.gpu) startWheel(distribution, this.#install, this.#services);
+    if (this.#install && !intent.settings.gpu) startWheel(distribution, this.#install, this.#services);
     else this.#services.fetcher.download({ url, sha256, size, label: `${name} ${version}` }).catch(() => {});
   }
 }
