@@ -113,6 +113,11 @@ export function tarError(what: string): SheafError {
   });
 }
 
+/** The archive ends before its last entry does. */
+export function cutShort(): SheafError {
+  return tarError("is cut short");
+}
+
 const noPax: Map<string, Uint8Array> = new Map();
 const metadataTypes = ["x", "g", "L", "K"];
 const xattrPrefix = "SCHILY.xattr.";

@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { blockSize, paddingOf } from "./tar-format.ts";
 import type { TarFacts, TarLimits } from "./tar-header.ts";
-import { tarError, TarHeaders } from "./tar-header.ts";
+import { cutShort, TarHeaders } from "./tar-header.ts";
 
 export interface TarEntry extends TarFacts {
   /** The content, a view of the archive; empty for anything but files. */
@@ -68,8 +68,4 @@ export async function* readTarStream(
   } finally {
     await reader.close();
   }
-}
-
-function cutShort(): Error {
-  return tarError("is cut short");
 }

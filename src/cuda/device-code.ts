@@ -1,4 +1,5 @@
-import { sectionTypes } from "../elf/read.ts";
+import type { ByteSource } from "../archive/byte-source.ts";
+import { readElf, sectionTypes } from "../elf/read.ts";
 import type { Section } from "../elf/read.ts";
 import { readElfHeaders } from "./elf-headers.ts";
 import type { ElfHeaders } from "./elf-headers.ts";
@@ -58,6 +59,15 @@ export function hasFatSection(bytes: Uint8Array): boolean {
   const [start, size] = [number64(view, entry + 24), number64(view, entry + 32)];
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(start, start + size);
   return fatSectionNames.some((name) => text.includes(name));
+}
+
+/**
+ * Whether a file has device code in the sections that the toolkit writes, as far as its tables tell.
+ *
+ * @throws SheafError SHEAF_ELF when they are broken
+ */
+export function hasDeviceCode(file: Uint8Array | ByteSource): boolean {
+  return readElf(file)?.sections.some(isFatSection) ?? false;
 }
 
 function isFatSection({ name, type, size }: Section): boolean {

@@ -1,9 +1,30 @@
+import type { ByteSource } from "../archive/byte-source.ts";
+
 /** A piece of a file that is being written: a range of the original, or bytes of its own. */
 export type Piece = { from: number; length: number } | { bytes: Uint8Array };
 
 export function pieceLength(piece: Piece): number {
   return "bytes" in piece ? piece.bytes.length : piece.length;
 }
+
+/** Bytes of the file that pieces make. */
+export function sizeOfPieces(pieces: readonly Piece[]): number {
+  return pieces.reduce((sum, piece) => sum + pieceLength(piece), 0);
+}
+
+/** The file that pieces make, in chunks of at most a MiB. */
+export function* readPieces(original: ByteSource, pieces: readonly Piece[]): Generator<Uint8Array, void, void> {
+  for (const piece of pieces) {
+    if ("bytes" in piece) {
+      if (piece.bytes.length > 0) yield piece.bytes;
+      continue;
+    }
+    const end = piece.from + piece.length;
+    for (let at = piece.from; at < end; at += chunkSize) yield original.read(at, Math.min(chunkSize, end - at));
+  }
+}
+
+const chunkSize = 2 ** 20;
 
 /** The same file with other bytes at an offset, all of which is inside. */
 export function overlay(pieces: readonly Piece[], offset: number, bytes: Uint8Array): Piece[] {

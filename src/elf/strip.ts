@@ -4,7 +4,7 @@ import type { ElfFile, Section } from "./read.ts";
 import { endOf, isLoaded, loadedRanges } from "./loaded-ranges.ts";
 import type { LoadedRanges } from "./loaded-ranges.ts";
 import { layOutStripped } from "./strip-layout.ts";
-import type { Piece } from "./pieces.ts";
+import { type Piece, readPieces } from "./pieces.ts";
 import type { ElfView } from "./view.ts";
 
 /**
@@ -18,11 +18,9 @@ import type { ElfView } from "./view.ts";
  * @throws SheafError SHEAF_ELF when the file is broken
  */
 export function stripElf(bytes: Uint8Array): Uint8Array | undefined {
-  const stripped = strippedPieces(memorySource(bytes));
-  if (!stripped) return undefined;
-  return Buffer.concat(
-    stripped.map((piece) => ("bytes" in piece ? piece.bytes : bytes.subarray(piece.from, piece.from + piece.length))),
-  );
+  const source = memorySource(bytes);
+  const stripped = strippedPieces(source);
+  return stripped && Buffer.concat([...readPieces(source, stripped)]);
 }
 
 /**

@@ -97,7 +97,11 @@ async function one(
   if (known) return known;
   const label = `${distribution.name} ${distribution.version}`;
   const { url, sha256, size } = distribution;
-  return once(wheelsAtWork, JSON.stringify(task), () =>
+  // Whether a wheel has device code is known when it has been installed once: with the same options but for that, it is
+  // often the same. One after the other, too, large wheels take half the room.
+  const { device: _, ...rest } = task;
+  const place = JSON.stringify(rest);
+  const install = (): Promise<WheelFacts> =>
     withFreshInput(
       () => fetcher.download({ url, sha256, size, label }),
       async () => {
@@ -106,8 +110,22 @@ async function one(
         emit({ type: "work-end", id: digest, group: "install", reused: false });
         return facts;
       },
-    ),
+    );
+  return once(wheelsAtWork, JSON.stringify(task), () =>
+    inTurn(place, async () => knownWheel(store, task) ?? install()),
   );
+}
+
+const turns = new Map<string, Promise<unknown>>();
+
+/** Begins when what was begun before at the same place has ended, well or not. */
+function inTurn<T>(place: string, action: () => Promise<T>): Promise<T> {
+  const before = turns.get(place) ?? Promise.resolve();
+  const work = before.then(action, action);
+  const turn = work.catch(() => {});
+  turns.set(place, turn);
+  void turn.then(() => turns.get(place) === turn && turns.delete(place));
+  return work;
 }
 
 export interface DebOptions {

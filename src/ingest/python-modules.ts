@@ -1,15 +1,17 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { inflateEntry, readZip } from "../archive/zip.ts";
+import { inflateEntry } from "../archive/zip.ts";
 import type { ZipEntry } from "../archive/zip-directory.ts";
 import { cachedPath } from "../bytecode/cached-path.ts";
+import { SheafError } from "../errors.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { Digest, Store } from "../store/store.ts";
 import type { BaseImage } from "./base/base-image.ts";
 import type { InterpreterFacts } from "./interpreter.ts";
 import { damagedInput } from "./damaged-input.ts";
 import { interpreterEntries } from "./interpreter.ts";
+import { wheelEntriesByPath } from "./wheel-blob.ts";
 import { forgetWheel, type IngestedWheel, wheelEntries } from "./wheel.ts";
 
 /** Who brings a set of Python files: a wheel, or the standard library. */
@@ -38,10 +40,15 @@ export interface FoundModule {
 export function wheelOwner({ distribution, facts }: IngestedWheel, layout: PythonLayout, store: Store): ModuleOwner {
   let zip: Map<string, ZipEntry> | undefined;
   let last: { file: string; source: Uint8Array | undefined } | undefined;
-  const open = () => {
-    const digest: Digest = `sha256:${distribution.sha256}`;
-    const bytes = store.readBlob(digest);
-    if (bytes) return new Map(readZip(bytes).map((entry) => [entry.path, entry]));
+  const digest: Digest = `sha256:${distribution.sha256}`;
+  /** Reads the wheel, or a file of it; one that is damaged is fetched and installed again. */
+  const undamaged = <T>(read: () => T | undefined): T => {
+    try {
+      const found = read();
+      if (found !== undefined) return found;
+    } catch (error) {
+      if (!(error instanceof SheafError) || store.readBlob(digest)) throw error;
+    }
     forgetWheel(store, facts);
     throw damagedInput(digest);
   };
@@ -55,10 +62,10 @@ export function wheelOwner({ distribution, facts }: IngestedWheel, layout: Pytho
     read(file) {
       // Asked for its imports and to be compiled, one after the other.
       if (last?.file === file) return last.source;
-      zip ??= open();
+      zip ??= undamaged(() => wheelEntriesByPath(store, digest));
       const inside = [layout.purelib, layout.platlib].find((root) => file.startsWith(`${root}/`));
       const entry = inside === undefined ? undefined : zip.get(file.slice(inside.length + 1));
-      last = { file, source: entry && inflateEntry(entry) };
+      last = { file, source: entry && undamaged(() => inflateEntry(entry)) };
       return last.source;
     },
   };

@@ -1,10 +1,11 @@
+import { isNvidiaLibrary } from "../cuda/libraries.ts";
 import type { ElfFacts } from "../elf/facts.ts";
 import type { EntryFacts } from "../filesystem/entry.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Distribution } from "../resolve/resolution.ts";
 import type { Digest, Store } from "../store/store.ts";
-import { damagedInput, damagedRecord } from "./damaged-input.ts";
+import { damagedRecord } from "./damaged-input.ts";
 
 /** What a wheel comes to in an image: its segment in the store, and the facts that plans are made of. */
 export interface WheelFacts {
@@ -33,6 +34,8 @@ export interface DeviceOptions {
   targets: number[];
   /** Files that are left out, sorted by path. */
   leaveOut: LeftOut[];
+  /** NVIDIA's own libraries, which a wheel of somebody else's may carry, are changed too. Those of nvidia-* need no leave. */
+  pruneNvidia?: boolean;
 }
 
 /** Files of a wheel that are left out, or replaced by a stub. */
@@ -46,15 +49,16 @@ export interface LeftOut {
   setting: string;
 }
 
-/** Sizes in bytes, of all files of the wheel that were looked at. */
+/** Sizes in bytes, of the libraries together. */
 export interface DeviceFacts {
   before: number;
   after: number;
-  /** Sorted by path from the root of the image. */
+  /** Libraries with device code, and what was left out, sorted by path. */
   libraries: DeviceLibrary[];
 }
 
 export interface DeviceLibrary {
+  /** In the wheel; a pattern of `leaveOut` where it has more than one file. */
   path: string;
   before: number;
   after: number;
@@ -84,11 +88,11 @@ export interface WheelTask {
 }
 
 /** Raised when the same wheel gives other bytes. */
-const wheelVersion = 1;
+const wheelVersion = 2;
 
 /** The facts from an earlier run, when the store still holds all that belongs to them. */
 export function knownWheel(store: Store, task: WheelTask): WheelFacts | undefined {
-  const facts = store.readRecord<WheelFacts>("wheel", wheelKey(task));
+  const facts = store.readRecord<WheelFacts>("wheel", wheelKey(settled(store, task)));
   return facts && store.hasBlob(facts.segment.digest) && wheelEntries(store, facts) ? facts : undefined;
 }
 
@@ -109,50 +113,80 @@ export function wheelEntries(store: Store, facts: WheelFacts): EntryFacts[] {
 }
 
 /**
- * Installs a wheel from the store into a segment of the store.
+ * Installs a wheel from the store into a segment of the store. What is large is streamed, and device code is taken out of
+ * libraries in a file without a name: memory does not grow with the wheel.
+ *
  * @throws SheafError for a wheel that is damaged or hostile
  */
 export async function ingestWheel(task: WheelTask): Promise<WheelFacts> {
-  const [{ openStore }, { installWheel }, { buildSegment }] = await Promise.all([
+  const [{ openStore }, { withWheel }, { prepareWheel }, { writeSegment }] = await Promise.all([
     import("../store/store.ts"),
-    import("../wheel/install.ts"),
+    import("./wheel-blob.ts"),
+    import("./prepare-wheel.ts"),
     import("../archive/segment.ts"),
   ]);
   const store = openStore(task.storeRoot);
-  const bytes = store.readBlob(task.digest);
-  if (!bytes) throw damagedInput(task.digest);
-  const installed = installWheel(bytes, {
-    filename: task.filename,
-    layout: task.layout,
-    strip: task.strip,
-    exclude: new Set(task.exclude),
+  return withWheel(store, task.digest, async (source) => {
+    const prepared = await prepareWheel(source, { ...task, store });
+    const writer = store.openBlobWriter();
+    try {
+      const { installed } = prepared;
+      const { mtime } = task;
+      const built = await writeSegment(installed.entries, { mtime }, (chunk) => writer.write(chunk));
+      const { digest } = writer.commit();
+      if (prepared.deviceCode) store.writeRecord(deviceRecord, task.digest, prepared.deviceCode);
+      const entriesKey = wheelKey(settled(store, task));
+      const facts: WheelFacts = {
+        name: installed.name,
+        version: installed.version,
+        requiresDist: installed.requiresDist,
+        requiresPython: installed.requiresPython,
+        modules: installed.modules,
+        consoleScripts: Object.fromEntries(
+          installed.entryPoints
+            .filter((point) => point.group === "console_scripts")
+            .map((point) => [point.name, point.value]),
+        ),
+        elf: installed.elf,
+        strippedBytes: installed.strippedBytes,
+        strippedFiles: installed.strippedFiles,
+        entriesKey,
+        segment: { digest, compressed: built.compressed, unpacked: built.unpacked },
+      };
+      if (prepared.device) facts.device = prepared.device;
+      store.writeRecord("wheel-entries", entriesKey, built.entries);
+      store.writeRecord("wheel", entriesKey, facts);
+      return facts;
+    } catch (error) {
+      writer.abort();
+      throw error;
+    } finally {
+      prepared.close();
+    }
   });
-  const built = buildSegment(installed.entries, { mtime: task.mtime });
-  const digest = store.putBlob(built.chunks);
-  const entriesKey = wheelKey(task);
-  const facts: WheelFacts = {
-    name: installed.name,
-    version: installed.version,
-    requiresDist: installed.requiresDist,
-    requiresPython: installed.requiresPython,
-    modules: installed.modules,
-    consoleScripts: Object.fromEntries(
-      installed.entryPoints
-        .filter((point) => point.group === "console_scripts")
-        .map((point) => [point.name, point.value]),
-    ),
-    elf: installed.elf,
-    strippedBytes: installed.strippedBytes,
-    strippedFiles: installed.strippedFiles,
-    entriesKey,
-    segment: { digest, compressed: built.compressed, unpacked: built.unpacked },
-  };
-  store.writeRecord("wheel-entries", entriesKey, built.entries);
-  store.writeRecord("wheel", entriesKey, facts);
-  return facts;
+}
+
+/** Paths of a wheel's libraries with device code, by the wheel's digest: the same whatever is done to them. */
+const deviceRecord = "wheel-device";
+
+/** The task without what does nothing to its wheel, so that one without device code is the same for all targets. */
+function settled(store: Store, task: WheelTask): WheelTask {
+  const { device, ...rest } = task;
+  if (!device) return task;
+  const libraries = device.targets.length > 0 ? store.readRecord<string[]>(deviceRecord, task.digest) : [];
+  const isTrimmed = !libraries || libraries.some((path) => mayTrim(path, task));
+  if (isTrimmed) return task;
+  return device.leaveOut.length > 0 ? { ...rest, device: { ...device, targets: [] } } : rest;
+}
+
+/** Whether the device code of a library may be taken out: NVIDIA's licence gives no leave for its own. */
+export function mayTrim(path: string, { device, filename }: Pick<WheelTask, "device" | "filename">): boolean {
+  if (!device || device.targets.length === 0) return false;
+  return device.pruneNvidia === true || filename.startsWith("nvidia_") || !isNvidiaLibrary(path);
 }
 
 function wheelKey(task: WheelTask): string {
-  const { digest, filename, layout, strip, exclude, mtime } = task;
-  return JSON.stringify([wheelVersion, digest, filename, layout, strip, exclude, mtime]);
+  const { digest, filename, layout, strip, exclude, mtime, device } = task;
+  const parts = [wheelVersion, digest, filename, layout, strip, exclude, mtime];
+  return JSON.stringify(device ? [...parts, device] : parts);
 }

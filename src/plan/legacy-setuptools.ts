@@ -77,10 +77,13 @@ export async function needsSetuptools(
 
 /** Undefined when the store lacks the wheel. */
 async function importsPkgResources(sha256: string, store: Store): Promise<boolean | undefined> {
-  const bytes = store.readBlob(`sha256:${sha256}`);
-  if (!bytes) return undefined;
-  const { inflateEntry, readZip } = await import("../archive/zip.ts");
-  for (const entry of readZip(bytes)) {
+  const [{ inflateEntry }, { wheelEntriesByPath }] = await Promise.all([
+    import("../archive/zip.ts"),
+    import("../ingest/wheel-blob.ts"),
+  ]);
+  const entries = wheelEntriesByPath(store, `sha256:${sha256}`);
+  if (!entries) return undefined;
+  for (const entry of entries.values()) {
     if (!entry.path.endsWith(".py") || /(?:^|\/)(?:tests?|testing|docs|examples)\//.test(entry.path)) continue;
     const source = Buffer.from(inflateEntry(entry)).toString("latin1");
     if (/^(?:import|from) pkg_resources\b/m.test(source)) return true;

@@ -45,6 +45,28 @@ export function openBlob(store: Store, digest: Digest): OpenBlob | undefined {
   return { source: fileSource(descriptor, file), close: () => fs.closeSync(descriptor) };
 }
 
+/**
+ * A blob that is read in places, opened for each read: for those who keep it without an end.
+ *
+ * @returns undefined when it is not in the store
+ */
+export function reopenedBlob(store: Store, digest: Digest): ByteSource | undefined {
+  const size = store.blobSize(digest);
+  if (size === undefined) return undefined;
+  const file = store.blobPath(digest);
+  return {
+    size,
+    read(offset, length) {
+      const descriptor = fs.openSync(file, "r");
+      try {
+        return fileSource(descriptor, file).read(offset, length);
+      } finally {
+        fs.closeSync(descriptor);
+      }
+    },
+  };
+}
+
 function guarded<T>(store: Store, action: () => T): T {
   try {
     return action();

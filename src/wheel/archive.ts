@@ -1,3 +1,4 @@
+import { type ByteSource, memorySource } from "../archive/byte-source.ts";
 import { inflateEntry, isSafeRelativePath, readZip } from "../archive/zip.ts";
 import type { ZipEntry } from "../archive/zip-directory.ts";
 import { SheafError } from "../errors.ts";
@@ -16,8 +17,9 @@ export interface WheelArchive {
  *
  * @throws SheafError SHEAF_WHEEL or SHEAF_ZIP, naming the entry
  */
-export function openWheel(wheel: Uint8Array, name: string): WheelArchive {
-  const entries = readZip(wheel, { totalSize: Math.max(smallest, wheel.length * largestRatio) });
+export function openWheel(wheel: Uint8Array | ByteSource, name: string): WheelArchive {
+  const source = wheel instanceof Uint8Array ? memorySource(wheel) : wheel;
+  const entries = readZip(source, { totalSize: Math.max(smallest, source.size * largestRatio) });
   const unsafe = entries.find((entry) => entry.type !== "directory" && !isSafeRelativePath(entry.path));
   if (unsafe) throw refused(unsafe.path, "is not a plain path below the wheel's root");
   const symlink = entries.find((entry) => entry.type === "symlink");

@@ -1,12 +1,15 @@
 import { eq as sameVersion, valid as isValidVersion } from "@renovatebot/pep440";
+import type { ByteSource } from "../archive/byte-source.ts";
 import { inflateEntry } from "../archive/zip.ts";
 import type { ZipEntry } from "../archive/zip-directory.ts";
+import { hasDeviceCode } from "../cuda/device-code.ts";
 import { elfFacts } from "../elf/facts.ts";
 import type { ElfFacts } from "../elf/facts.ts";
 import { isElf } from "../elf/read.ts";
 import { stripElf } from "../elf/strip.ts";
 import { SheafError } from "../errors.ts";
-import type { Content, Entry, FileEntry } from "../filesystem/entry.ts";
+import type { Content, Entry, FileEntry, LargeContent } from "../filesystem/entry.ts";
+import { contentSize } from "../filesystem/entry.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import { openWheel, readOptional, readRequired } from "./archive.ts";
 import type { WheelArchive } from "./archive.ts";
@@ -34,6 +37,21 @@ export interface InstallOptions {
    * lists them as it does after pip.
    */
   exclude?: ReadonlySet<string>;
+  /** Files of the wheel, by their path in it, that were read before: too large to be held, or replaced by others. */
+  prepared?: ReadonlyMap<string, PreparedFile>;
+  /** Whether a file of the wheel, by its path in it, is left out. */
+  isLeftOut?: (path: string) => boolean;
+}
+
+/** A file of a wheel whose bytes have been compared with RECORD, and what is installed in its place. */
+export interface PreparedFile {
+  /** With its SHA-256. */
+  content: Extract<Content, { kind: "bytes" }> | LargeContent;
+  sha256: string;
+  elf?: ElfFacts;
+  /** Bytes that stripping won. */
+  strippedBytes?: number;
+  note?: string;
 }
 
 /** What a wheel becomes in an image. */
@@ -53,6 +71,8 @@ export interface InstalledWheel {
   entryPoints: EntryPoint[];
   /** The ELF files among the entries. */
   elf: { path: string; facts: ElfFacts }[];
+  /** Paths in the wheel of ELF files with device code, those that were prepared left out. */
+  deviceCode: string[];
   /** Bytes that stripping won, and in how many files. */
   strippedBytes: number;
   strippedFiles: number;
@@ -71,20 +91,25 @@ export interface InstalledWheel {
  *
  * @throws SheafError SHEAF_WHEEL, SHEAF_WHEEL_RECORD or SHEAF_ZIP, naming the wheel and the path
  */
-export function installWheel(wheel: Uint8Array, options: InstallOptions): InstalledWheel {
+export function installWheel(wheel: Uint8Array | ByteSource, options: InstallOptions): InstalledWheel {
   try {
     return install(wheel, options);
   } catch (error) {
-    if (!(error instanceof SheafError)) throw error;
-    throw new SheafError(error.code as `SHEAF_${string}`, `${options.filename}: ${error.message}`, {
-      details: error.details,
-      hint: error.hints,
-      cause: error,
-    });
+    throw namingWheel(error, options.filename);
   }
 }
 
-function install(wheel: Uint8Array, options: InstallOptions): InstalledWheel {
+/** An error of the wheel with its name in front. */
+export function namingWheel(error: unknown, filename: string): unknown {
+  if (!(error instanceof SheafError) || error.message.startsWith(filename)) return error;
+  return new SheafError(error.code as `SHEAF_${string}`, `${filename}: ${error.message}`, {
+    details: error.details,
+    hint: error.hints,
+    cause: error,
+  });
+}
+
+function install(wheel: Uint8Array | ByteSource, options: InstallOptions): InstalledWheel {
   const filename = parseWheelFilename(options.filename);
   const archive = openWheel(wheel, filename.name);
   const metadata = parseMetadata(readRequired(archive, "METADATA"));
@@ -133,6 +158,7 @@ class Installation {
   readonly #files = new Map<string, { entry: FileEntry; row: RecordRow }>();
   readonly #elf = new Map<string, ElfFacts>();
   readonly #stripped = new Map<string, number>();
+  readonly #deviceCode = new Set<string>();
   readonly #notes: string[] = [];
 
   constructor({ archive, schemes, options }: { archive: WheelArchive; schemes: Schemes; options: InstallOptions }) {
@@ -149,13 +175,13 @@ class Installation {
     const files = this.#archive.files.map((file) => ({ file, to: destinationOf(file.path, this.#schemes) }));
     const order = ({ file, to }: (typeof files)[number]) => (to.isScript ? 2 : isData(file.path) ? 1 : 0);
     for (const { file, to } of files.toSorted((a, b) => order(a) - order(b))) {
-      if (this.#isRewritten(file.path)) continue;
+      if (this.#isRewritten(file.path) || this.#options.isLeftOut?.(file.path)) continue;
       const fileName = to.path.slice(to.path.lastIndexOf("/") + 1);
       if (to.isScript && isEntryPointWrapper(fileName, scripts)) continue;
       this.#place(file, to);
     }
-    for (const [name, bytes] of scripts) this.#write(`${layout.scripts}/${name}`, { bytes, mode: 0o755 });
-    this.#write(`${this.#distInfo}/INSTALLER`, { bytes: Buffer.from("sheaf\n"), mode: 0o644 });
+    for (const [name, bytes] of scripts) this.#make(`${layout.scripts}/${name}`, { bytes, mode: 0o755 });
+    this.#make(`${this.#distInfo}/INSTALLER`, { bytes: Buffer.from("sheaf\n"), mode: 0o644 });
   }
 
   finish(): Omit<InstalledWheel, "name" | "version" | "requiresDist" | "requiresPython" | "entryPoints"> {
@@ -177,6 +203,7 @@ class Installation {
         const facts = this.#elf.get(path);
         return facts ? [{ path, facts }] : [];
       }),
+      deviceCode: [...this.#deviceCode].toSorted(byCodeUnit),
       strippedBytes: stripped.reduce((sum, bytes) => sum + bytes, 0),
       strippedFiles: stripped.length,
       pythonFiles: present.filter(
@@ -210,15 +237,29 @@ class Installation {
       this.#notes.push(`two files of the wheel meet at ${path}; the later one is kept, as in pip`);
     }
     this.#forget(path);
+    const mode = isScript || (file.mode & 0o111) !== 0 ? 0o755 : 0o644;
+    const prepared = this.#options.prepared?.get(file.path);
+    if (prepared) return this.#placePrepared(prepared, { path, mode });
     const bytes = inflateEntry(file);
     const hash = this.#record.check(file.path, bytes);
-    const mode = isScript || (file.mode & 0o111) !== 0 ? 0o755 : 0o644;
     const rewritten = isScript ? withShebang(bytes, this.#options.layout.executable) : undefined;
-    const changed = rewritten ?? this.#readElf(path, bytes);
+    const changed = rewritten ?? this.#readElf(path, bytes, file.path);
+    if (changed) return this.#write(path, { bytes: changed, mode });
+    const content = contentOf(file, { bytes, sha256: hexOf(hash) });
     this.#files.set(path, {
-      entry: fileEntry(path, { content: changed ? { kind: "bytes", bytes: changed } : contentOf(file, bytes), mode }),
-      row: this.#row(path, changed ?? bytes, changed ? undefined : hash),
+      entry: fileEntry(path, { content, mode }),
+      row: this.#row(path, { hash, size: file.size }),
     });
+  }
+
+  #placePrepared(prepared: PreparedFile, { path, mode }: { path: string; mode: number }): void {
+    const { content, sha256, elf, strippedBytes, note } = prepared;
+    if (elf) this.#elf.set(path, elf);
+    if (strippedBytes !== undefined) this.#stripped.set(path, strippedBytes);
+    if (note !== undefined) this.#notes.push(`${path} is left as it is: ${note}`);
+    const hash = `sha256=${Buffer.from(sha256, "hex").toString("base64url")}`;
+    const row = this.#row(path, { hash, size: contentSize(content) });
+    this.#files.set(path, { entry: fileEntry(path, { content, mode }), row });
   }
 
   #forget(path: string): void {
@@ -227,23 +268,33 @@ class Installation {
     this.#stripped.delete(path);
   }
 
-  #write(path: string, { bytes, mode }: { bytes: Uint8Array; mode: number }): void {
+  /** A file that the installer makes, in the place of whatever was there. */
+  #make(path: string, file: { bytes: Uint8Array; mode: number }): void {
     this.#forget(path);
-    const entry = fileEntry(path, { content: { kind: "bytes", bytes }, mode });
-    this.#files.set(path, { entry, row: this.#row(path, bytes) });
+    this.#write(path, file);
   }
 
-  #row(path: string, bytes: Uint8Array, hash = recordHash(bytes)): RecordRow {
-    return { path: recordPath(path, libraryFolder(this.#schemes)), hash, size: bytes.length };
+  #write(path: string, { bytes, mode }: { bytes: Uint8Array; mode: number }): void {
+    const hash = recordHash(bytes);
+    const content = { kind: "bytes", bytes, sha256: hexOf(hash) } as const;
+    this.#files.set(path, {
+      entry: fileEntry(path, { content, mode }),
+      row: this.#row(path, { hash, size: bytes.length }),
+    });
+  }
+
+  #row(path: string, { hash, size }: { hash: string; size: number }): RecordRow {
+    return { path: recordPath(path, libraryFolder(this.#schemes)), hash, size };
   }
 
   /** Notes the facts of an ELF file; returns its stripped form when it is worth having. */
-  #readElf(path: string, bytes: Uint8Array): Uint8Array | undefined {
+  #readElf(path: string, bytes: Uint8Array, inWheel: string): Uint8Array | undefined {
     if (!isElf(bytes)) return undefined;
     try {
       const facts = elfFacts(bytes);
       if (!facts) return undefined;
       this.#elf.set(path, facts);
+      if (hasDeviceCode(bytes)) this.#deviceCode.add(inWheel);
       const stripped = this.#options.strip ? stripElf(bytes) : undefined;
       // A file that changes has to be compressed again, which a few bytes are not worth.
       if (!stripped || (bytes.length - stripped.length) * leastShare < bytes.length) return undefined;
@@ -262,9 +313,23 @@ function fileEntry(path: string, { content, mode }: { content: Content; mode: nu
 }
 
 /** What a layer would pack together with its neighbours travels inflated, or it would have to be inflated again. */
-function contentOf(file: ZipEntry, bytes: Uint8Array): Content {
-  if (file.method === 0 || file.compressedSize < smallFile) return { kind: "bytes", bytes };
-  return { kind: "deflated", deflated: file.data, crc32: file.crc32, size: file.size };
+function contentOf(file: ZipEntry, { bytes, sha256 }: { bytes: Uint8Array; sha256: string }): Content {
+  if (file.method === 0 || file.compressedSize < smallFile) return { kind: "bytes", bytes, sha256 };
+  return {
+    kind: "deflated",
+    // Read from the wheel when it is wanted.
+    get deflated() {
+      return file.data;
+    },
+    crc32: file.crc32,
+    size: file.size,
+    sha256,
+  };
+}
+
+/** A hash of RECORD in hex. */
+function hexOf(hash: string): string {
+  return Buffer.from(hash.slice(hash.indexOf("=") + 1), "base64url").toString("hex");
 }
 
 function checkFolders(paths: string[]): void {

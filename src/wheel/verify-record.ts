@@ -2,7 +2,7 @@ import { SheafError } from "../errors.ts";
 import { readOptional } from "./archive.ts";
 import type { WheelArchive } from "./archive.ts";
 import { algorithmOf, parseRecord, recordHash } from "./record.ts";
-import type { RecordRow } from "./record.ts";
+import type { RecordAlgorithm, RecordRow } from "./record.ts";
 
 /** Compares a wheel's files with its RECORD, one at a time, so that each is inflated once. */
 export class RecordCheck {
@@ -29,18 +29,35 @@ export class RecordCheck {
    * @throws SheafError SHEAF_WHEEL_RECORD when hash or size differ
    */
   check(path: string, bytes: Uint8Array): string {
-    const actual = recordHash(bytes);
+    const algorithms = this.algorithmsOf(path);
+    const hashes = algorithms.map((algorithm) => recordHash(bytes, algorithm));
+    this.compare(path, { size: bytes.length, hashes });
+    return hashes[0] ?? "";
+  }
+
+  /**
+   * What a file is to be hashed with: SHA-256, and what its row has where that is another.
+   *
+   * @throws SheafError SHEAF_WHEEL_RECORD
+   */
+  algorithmsOf(path: string): RecordAlgorithm[] {
     const row = this.#rows.get(path);
-    if (!row) return actual;
-    if (row.size !== undefined && row.size !== bytes.length) {
-      throw broken(`${path} has ${bytes.length} bytes, RECORD says ${row.size}`, path);
+    const algorithm = row && algorithmOf(row);
+    return algorithm === undefined || algorithm === "sha256" ? ["sha256"] : ["sha256", algorithm];
+  }
+
+  /**
+   * @param found the file's hashes by `algorithmsOf`, in RECORD's form
+   * @throws SheafError SHEAF_WHEEL_RECORD when hash or size differ
+   */
+  compare(path: string, found: { size: number; hashes: readonly string[] }): void {
+    const row = this.#rows.get(path);
+    if (!row) return;
+    if (row.size !== undefined && row.size !== found.size) {
+      throw broken(`${path} has ${found.size} bytes, RECORD says ${row.size}`, path);
     }
-    const algorithm = algorithmOf(row);
-    if (algorithm === undefined) return actual;
-    const found = algorithm === "sha256" ? actual : recordHash(bytes, algorithm);
-    if (digestOf(found) !== digestOf(row.hash ?? ""))
-      throw broken(`${path} does not have the hash that RECORD says`, path);
-    return actual;
+    if (row.hash === undefined || digestOf(found.hashes.at(-1) ?? "") === digestOf(row.hash)) return;
+    throw broken(`${path} does not have the hash that RECORD says`, path);
   }
 
   /** What pip accepts without a word: files without a row or a hash, rows without a file. */

@@ -1,0 +1,199 @@
+import type { ByteSource } from "../archive/byte-source.ts";
+import type { ZipEntry } from "../archive/zip-directory.ts";
+import { hasDeviceCode } from "../cuda/device-code.ts";
+import { elfFacts } from "../elf/facts.ts";
+import { SheafError } from "../errors.ts";
+import { contentSize } from "../filesystem/entry.ts";
+import { byCodeUnit, byPath } from "../order.ts";
+import type { Store } from "../store/store.ts";
+import { openWheel, type WheelArchive } from "../wheel/archive.ts";
+import { parseWheelFilename } from "../wheel/filename.ts";
+import { type InstalledWheel, installWheel, namingWheel, type PreparedFile } from "../wheel/install.ts";
+import { RecordCheck } from "../wheel/verify-record.ts";
+import { type ChangedLibrary, strip, stub, trim } from "./change-library.ts";
+import { largeFile, openWheelFile, unchangedContent, type WheelFile } from "./wheel-file.ts";
+import { type DeviceFacts, type DeviceLibrary, type LeftOut, mayTrim, type WheelTask } from "./wheel.ts";
+
+/** A wheel that is ready to be written as a segment. */
+export interface PreparedWheel {
+  installed: InstalledWheel;
+  /** Paths in the wheel of its libraries with device code, sorted; undefined when some were not looked at. */
+  deviceCode?: string[];
+  /** What was done to them; undefined when nothing was. */
+  device?: DeviceFacts;
+  /** Lets go of the files that contents are read from. */
+  close(): void;
+}
+
+export interface PrepareOptions extends Pick<WheelTask, "filename" | "layout" | "strip" | "exclude" | "device"> {
+  store: Store;
+}
+
+/**
+ * Installs a wheel. Files that are too large to be held are read through a file without a name, one at a time; those
+ * whose device code goes stay there until the segment is written.
+ *
+ * @throws SheafError as `installWheel`, and SHEAF_DISK_FULL
+ */
+export async function prepareWheel(source: ByteSource, options: PrepareOptions): Promise<PreparedWheel> {
+  const preparation = new Preparation(source, options);
+  try {
+    return await preparation.run();
+  } catch (error) {
+    preparation.close();
+    throw namingWheel(error, options.filename);
+  }
+}
+
+class Preparation {
+  readonly #wheel: ByteSource;
+  readonly #options: PrepareOptions;
+  readonly #prepared = new Map<string, PreparedFile>();
+  readonly #dropped = new Set<string>();
+  readonly #libraries: DeviceLibrary[] = [];
+  readonly #deviceCode: string[] = [];
+  readonly #kept: WheelFile[] = [];
+
+  constructor(wheel: ByteSource, options: PrepareOptions) {
+    this.#wheel = wheel;
+    this.#options = options;
+  }
+
+  async run(): Promise<PreparedWheel> {
+    const { device, filename } = this.#options;
+    // What is large in a small wheel is small.
+    if (this.#wheel.size <= smallWheel && !device) return this.#result(this.#install());
+    const archive = openWheel(this.#wheel, parseWheelFilename(filename).name);
+    const record = new RecordCheck(archive);
+    this.#drop(archive);
+    for (const entry of archive.files) {
+      if (this.#dropped.has(entry.path) || isScript(entry.path)) continue;
+      const leftOut = device?.leaveOut.find(({ how, path }) => how === "stub" && matches(path, entry.path));
+      if (leftOut || entry.size > largeFile) await this.#prepare(entry, { record, ...(leftOut && { leftOut }) });
+    }
+    const installed = this.#install();
+    if (!device || device.targets.length === 0) return this.#result(installed);
+    // Device code of small libraries is found as they are installed.
+    const found = installed.deviceCode.flatMap((path) => archive.byPath.get(path) ?? []);
+    for (const entry of found) await this.#prepare(entry, { record });
+    const isChanged = found.some(({ path }) => this.#prepared.has(path));
+    return this.#result(isChanged ? this.#install() : installed);
+  }
+
+  close(): void {
+    for (const file of this.#kept.splice(0)) file.close();
+  }
+
+  #install(): InstalledWheel {
+    const { filename, layout, strip: isStripped, exclude } = this.#options;
+    return installWheel(this.#wheel, {
+      filename,
+      layout,
+      strip: isStripped,
+      exclude: new Set(exclude),
+      prepared: this.#prepared,
+      isLeftOut: (path) => this.#dropped.has(path),
+    });
+  }
+
+  #result(installed: InstalledWheel): PreparedWheel {
+    const prepared: PreparedWheel = { installed, close: () => this.close() };
+    const deviceCode = [...new Set([...this.#deviceCode, ...installed.deviceCode])].toSorted(byCodeUnit);
+    if (this.#dropped.size === 0) prepared.deviceCode = deviceCode;
+    if (this.#libraries.length === 0) return prepared;
+    const sum = (key: "before" | "after") => this.#libraries.reduce((total, library) => total + library[key], 0);
+    return {
+      ...prepared,
+      device: { before: sum("before"), after: sum("after"), libraries: this.#libraries.toSorted(byPath) },
+    };
+  }
+
+  #drop({ files }: WheelArchive): void {
+    for (const { path: pattern, how } of this.#options.device?.leaveOut ?? []) {
+      if (how !== "drop") continue;
+      const found = files.filter(({ path }) => matches(pattern, path) && !this.#dropped.has(path));
+      for (const { path } of found) this.#dropped.add(path);
+      const before = found.reduce((sum, { size }) => sum + size, 0);
+      if (found.length > 0) this.#libraries.push({ path: pattern, before, after: 0, outcome: "dropped" });
+    }
+  }
+
+  async #prepare(entry: ZipEntry, { record, leftOut }: { record: RecordCheck; leftOut?: LeftOut }): Promise<void> {
+    const file = await openWheelFile(this.#wheel, entry, { record, store: this.#options.store });
+    try {
+      const prepared = await this.#decide(file, leftOut);
+      if (prepared) this.#prepared.set(entry.path, prepared);
+    } finally {
+      if (!this.#kept.includes(file)) file.close();
+    }
+  }
+
+  /** Decides what is installed of a file; undefined when the installer can do it alone. */
+  async #decide(file: WheelFile, leftOut: LeftOut | undefined): Promise<PreparedFile | undefined> {
+    const { entry, source, sha256 } = file;
+    const unchanged = (): PreparedFile | undefined =>
+      entry.size > largeFile ? { content: unchangedContent(this.#wheel, file), sha256 } : undefined;
+    if (!source) return unchanged();
+    const told = this.#libraries.length;
+    try {
+      const facts = elfFacts(source);
+      if (!facts) return unchanged();
+      const found = await this.#change(entry, { source, leftOut });
+      if (!found) {
+        const same = unchanged();
+        return same && { ...same, elf: facts };
+      }
+      const { changed, won } = found;
+      if (changed.isRead) this.#kept.push(file);
+      const { content } = changed;
+      const elf = (content.kind === "bytes" && elfFacts(content.bytes)) || facts;
+      return { content, sha256: changed.sha256, elf, ...(won === undefined ? {} : { strippedBytes: won }) };
+    } catch (error) {
+      if (!(error instanceof SheafError) || error.code !== "SHEAF_ELF") throw error;
+      this.#libraries.length = told;
+      const same = unchanged();
+      return same && { ...same, note: error.message };
+    }
+  }
+
+  async #change(
+    entry: ZipEntry,
+    { source, leftOut }: { source: ByteSource; leftOut: LeftOut | undefined },
+  ): Promise<{ changed: ChangedLibrary; won?: number } | undefined> {
+    const { device, strip: isStripped } = this.#options;
+    const { path, size: before } = entry;
+    const tell = (facts: Pick<DeviceLibrary, "after" | "outcome" | "note">) =>
+      this.#libraries.push({ path, before, ...facts });
+    const isDevice = hasDeviceCode(source);
+    if (isDevice) this.#deviceCode.push(path);
+    if (leftOut) {
+      const changed = await stub(source, leftOut.setting);
+      if (changed) tell({ after: contentSize(changed.content), outcome: "stubbed" });
+      else tell({ after: before, outcome: "whole", note: `it stays, because no stub is known for ${leftOut.library}` });
+      if (changed) return { changed };
+    }
+    if (isDevice && device && device.targets.length > 0) {
+      if (!mayTrim(path, this.#options)) {
+        tell({ after: before, outcome: "whole", note: "it is NVIDIA's own" });
+        return undefined;
+      }
+      const trimmed = await trim(source, device.targets);
+      if (trimmed) tell(trimmed.facts);
+      if (trimmed?.changed) return { changed: trimmed.changed };
+    }
+    return isStripped ? strip(source) : undefined;
+  }
+}
+
+/** What is run is read whole: its first line may change. */
+function isScript(path: string): boolean {
+  return /^[^/]+\.data\/scripts\//.test(path);
+}
+
+/** Whether a path is what a pattern of `leaveOut` says. */
+function matches(pattern: string, path: string): boolean {
+  return pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+}
+
+/** Bytes of a wheel that is installed in memory whatever it unpacks to: fifty times as much at most. */
+const smallWheel = 4 * 2 ** 20;
