@@ -1,3 +1,5 @@
+import { driverFunctions } from "../driver-functions.ts";
+
 /**
  * The program that asks the driver before the image's command starts, and then becomes that command. It is Python 3.8
  * without anything but the standard library; `IMAGE` stands before it as a dictionary.
@@ -13,7 +15,6 @@ import os
 import sys
 
 NO_DEVICE = 100
-MAJOR, MINOR = 75, 76
 EMBEDDED = (53, 62, 72, 87, 101)
 SECONDS = 20
 UNFIT = 69
@@ -79,8 +80,8 @@ def finding():
     if cuda.cuDriverGetVersion(ctypes.byref(number)) == 0:
         knows = (number.value // 1000, number.value % 1000 // 10)
         if knows < version(IMAGE["driver-cuda"]):
-            return "the driver%s knows CUDA %d.%d: CUDA %s in this image needs driver %s or newer" % (
-                (driver(),) + knows + (IMAGE["cuda"], IMAGE["min-driver"])
+            return "the driver knows CUDA %d.%d%s: CUDA %s in this image needs driver %s or newer" % (
+                knows + (driver(), IMAGE["cuda"], IMAGE["min-driver"])
             )
     status = cuda.cuInit(0)
     if status == NO_DEVICE:
@@ -108,27 +109,7 @@ def hidden():
     return ""
 
 
-def error(cuda, status):
-    import ctypes
-
-    name = ctypes.c_char_p()
-    if cuda.cuGetErrorName(status, ctypes.byref(name)) == 0 and name.value:
-        return "%s (%d)" % (name.value.decode("ascii", "replace"), status)
-    return "error %d" % status
-
-
-def gpus(cuda, count):
-    import ctypes
-
-    for index in range(min(count, 64)):
-        device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
-        name = ctypes.create_string_buffer(256)
-        if cuda.cuDeviceGet(ctypes.byref(device), index) != 0:
-            continue
-        cuda.cuDeviceGetAttribute(ctypes.byref(major), MAJOR, device)
-        cuda.cuDeviceGetAttribute(ctypes.byref(minor), MINOR, device)
-        cuda.cuDeviceGetName(name, 255, device)
-        yield name.value.decode("utf-8", "replace"), major.value * 10 + minor.value
+${driverFunctions.trim()}
 
 
 def fits(gpu):
@@ -149,18 +130,14 @@ def runs_on(name, gpu):
     return sm == gpu or (same_major and sm < gpu and sm not in EMBEDDED)
 
 
+def driver():
+    found = driver_version()
+    return found and " (%s)" % found
+
+
 def version(text):
     major, minor = text.split(".")[:2]
     return int(major), int(minor)
-
-
-def driver():
-    try:
-        with open("/proc/driver/nvidia/version") as file:
-            words = file.readline().split()
-        return " " + next(word for word in words if word[:1].isdigit() and "." in word)
-    except (OSError, ValueError, StopIteration):
-        return ""
 
 
 def become(command):
