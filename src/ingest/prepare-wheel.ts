@@ -112,12 +112,17 @@ class Preparation {
     for (const { path: pattern, how } of this.#options.device?.leaveOut ?? []) {
       if (how !== "drop") continue;
       const found = files.filter(({ path }) => matches(pattern, path) && !this.#dropped.has(path));
-      for (const { path } of found) this.#dropped.add(path);
-      const before = found.reduce((sum, { size }) => sum + size, 0);
-      if (found.length > 0) this.#libraries.push({ path: pattern, before, after: 0, outcome: "dropped" });
+      for (const { path, size } of found) {
+        this.#dropped.add(path);
+        if (isLibrary(path)) this.#libraries.push({ path, before: size, after: 0, outcome: "dropped" });
+      }
+      const others = found.filter(({ path }) => !isLibrary(path));
+      const before = others.reduce((sum, { size }) => sum + size, 0);
+      if (others.length > 0) this.#libraries.push({ path: pattern, before, after: 0, outcome: "dropped" });
     }
   }
 
+  /** Reads a file and decides what is installed of it; keeps it open where that is read from it. */
   async #prepare(entry: ZipEntry, { record, leftOut }: { record: RecordCheck; leftOut?: LeftOut }): Promise<void> {
     const file = await openWheelFile(this.#wheel, entry, { record, store: this.#options.store });
     try {
@@ -188,6 +193,10 @@ class Preparation {
 /** What is run is read whole: its first line may change. */
 function isScript(path: string): boolean {
   return /^[^/]+\.data\/scripts\//.test(path);
+}
+
+function isLibrary(path: string): boolean {
+  return /\.so(?:\.[\w.]+)?$/.test(path);
 }
 
 /** Whether a path is what a pattern of `leaveOut` says. */

@@ -58,7 +58,7 @@ export interface DeviceFacts {
 }
 
 export interface DeviceLibrary {
-  /** In the wheel; a pattern of `leaveOut` where it has more than one file. */
+  /** In the wheel; the pattern of `leaveOut` where it stands for files that are no libraries. */
   path: string;
   before: number;
   after: number;
