@@ -67,7 +67,7 @@ export async function readFatBinaries(
       at += 8;
       continue;
     }
-    const binary = await readFatBinary(source, { start: section.offset, at, end: section.size });
+    const binary = await answer(source, readFatBinary({ start: section.offset, at, end: section.size }));
     if (typeof binary === "string") return { binaries, unknown: binary };
     entries += binary.entries.length + 1;
     if (entries > mostEntries) return { binaries, unknown: `it has more than ${mostEntries} entries` };
@@ -77,22 +77,35 @@ export async function readFatBinaries(
   return { binaries };
 }
 
+/** Bytes that reading goes on with. */
+export interface ByteRange {
+  offset: number;
+  length: number;
+}
+
+/** A way of reading that asks for bytes, wherever they come from: a file that is there, or one that passes by. */
+export type Reading<Result> = Generator<ByteRange, Result, Uint8Array>;
+
+async function answer<Result>(source: RandomAccess, reading: Reading<Result>): Promise<Result> {
+  let step = reading.next();
+  while (!step.done) step = reading.next(await source.read(step.value.offset, step.value.length));
+  return step.value;
+}
+
 /**
  * Reads the headers of the fat binary that begins at `at`, counted from `start` as `end` is; at least `fatHeaderSize` bytes are there.
- * Asks the source for bytes in their order, and goes back at most to the beginning of an entry.
+ * Asks for bytes in their order, and goes back at most to the beginning of an entry.
  *
  * @returns why there is none, for one whose end can't be told
  */
-export async function readFatBinary(
-  source: RandomAccess,
-  { start, at, end }: { start: number; at: number; end: number },
-): Promise<FatBinary | string> {
-  const view = viewOf(await source.read(start + at, fatHeaderSize));
+export function* readFatBinary(place: { start: number; at: number; end: number }): Reading<FatBinary | string> {
+  const { start, at, end } = place;
+  const view = viewOf(yield { offset: start + at, length: fatHeaderSize });
   const problem = headerProblem(view);
   if (problem) return `${problem} at ${at}`;
   const size = fatHeaderSize + number64(view, 8);
   if (at + size > end) return `the fat binary at ${at} ends after its section`;
-  const { broken, ...binary } = await readEntries(source, { start: start + at, size });
+  const { broken, ...binary } = yield* readEntries({ start: start + at, size });
   return broken === undefined ? { offset: at, size, ...binary } : `${broken} in the fat binary at ${at}`;
 }
 
@@ -110,20 +123,23 @@ function headerProblem(view: DataView): string | undefined {
   return number64(view, 8) % 8 === 0 ? undefined : "a size that is no multiple of 8";
 }
 
-async function readEntries(
-  source: RandomAccess,
-  { start, size }: { start: number; size: number },
-): Promise<Pick<FatBinary, "entries" | "unknown"> & { broken?: string }> {
+function* readEntries({
+  start,
+  size,
+}: {
+  start: number;
+  size: number;
+}): Reading<Pick<FatBinary, "entries" | "unknown"> & { broken?: string }> {
   const entries: FatEntry[] = [];
   for (let at = fatHeaderSize; at < size;) {
     const left = size - at;
     if (left < entryHeaderSize) return { entries, broken: `${left} bytes after the last entry` };
-    const first = await source.read(start + at, Math.min(left, firstRead));
+    const first = yield { offset: start + at, length: Math.min(left, firstRead) };
     const header = viewOf(first);
     const headerSize = header.getUint32(4, true);
     if (headerSize < entryHeaderSize || headerSize + number64(header, 8) > left)
       return { entries, broken: "an entry that ends elsewhere" };
-    const entry = await readEntryFrom(first, { source, start, offset: at, left });
+    const entry = yield* readEntryFrom(first, { start, offset: at, left });
     if (typeof entry === "string") return { entries, unknown: `${entry} (entry ${entries.length})` };
     if (entries.length >= mostEntries) return { entries, unknown: `more than ${mostEntries} entries` };
     entries.push(entry);
@@ -133,17 +149,17 @@ async function readEntries(
 }
 
 /** Reads an entry from its first bytes, and from more of them where only those tell how its payload is stored. */
-async function readEntryFrom(
+function* readEntryFrom(
   first: Uint8Array,
-  place: { source: RandomAccess; start: number; offset: number; left: number },
-): Promise<FatEntry | string> {
-  const { source, start, offset, left } = place;
+  place: { start: number; offset: number; left: number },
+): Reading<FatEntry | string> {
+  const { start, offset, left } = place;
   const headerSize = viewOf(first).getUint32(4, true);
   if (headerSize > largestHeader) return `an entry header of ${headerSize} bytes`;
   let entry: FatEntry | string = undecided;
   for (const payload of payloadStarts) {
     const size = Math.min(left, headerSize + payload);
-    entry = readEntry(size <= first.length ? first : await source.read(start + offset, size), place);
+    entry = readEntry(size <= first.length ? first : yield { offset: start + offset, length: size }, place);
     if (entry !== undecided) break;
   }
   return entry;

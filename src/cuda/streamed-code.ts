@@ -1,6 +1,6 @@
 import { fatBinaryMagic, fatHeaderSize, mostEntries, readFatBinary } from "./fat-binary.ts";
-import type { FatBinary } from "./fat-binary.ts";
-import { ForwardSource } from "./forward-source.ts";
+import type { ByteRange, FatBinary, Reading } from "./fat-binary.ts";
+import { PassingBytes } from "./passing-bytes.ts";
 import { DeviceCodeSum } from "./summary.ts";
 import type { AlikeBinaries, DeviceCodeSummary } from "./summary.ts";
 
@@ -10,44 +10,90 @@ export interface StreamedCode extends DeviceCodeSummary {
   alike: AlikeBinaries[];
 }
 
+/** A fat binary that is being read, and what it asks for next. */
+interface Current {
+  steps: Reading<FatBinary | string>;
+  at: number;
+  wants: ByteRange;
+}
+
 /**
  * Reads the device code of a library as its bytes pass by, once, with a few of them in memory. Where the sections are stands at
  * the end of the file, so fat binaries are found by their magic number at multiples of 8, where the toolkit puts them; what
- * does not go on as a fat binary is none. Reads the stream to its end.
- *
- * @param size bytes of the stream
- * @returns undefined when there is none
+ * does not go on as a fat binary is none.
  */
-export async function readStreamedCode(
-  chunks: AsyncIterable<Uint8Array>,
-  size: number,
-): Promise<StreamedCode | undefined> {
-  const source = new ForwardSource(chunks, size);
-  const sum = new DeviceCodeSum();
-  const alike = new Map<string, AlikeBinaries>();
-  let entries = 0;
-  let held = 0;
-  let at = await source.find(0, magic);
-  while (at !== undefined && at + fatHeaderSize <= size) {
-    const binary = await readFatBinary(source, { start: 0, at, end: size });
-    const isOne = typeof binary !== "string" && (binary.entries.length > 0 || binary.unknown !== undefined);
-    if (isOne) {
-      sum.add(binary);
-      entries += binary.entries.length + 1;
-      held += addAlike(alike, binary);
-    }
-    if (entries > mostEntries || held > mostHeld) {
-      sum.addUnknown("it has more device code than any library");
-      break;
-    }
-    at = await source.find(isOne ? at + binary.size : Math.max(at + 8, source.position), magic);
+export class StreamedCodeReader {
+  readonly #size: number;
+  readonly #bytes = new PassingBytes();
+  readonly #sum = new DeviceCodeSum();
+  readonly #alike = new Map<string, AlikeBinaries>();
+  #current: Current | undefined;
+  #entries = 0;
+  #heldNames = 0;
+  #isOver = false;
+
+  /** @param size bytes of the library */
+  constructor(size: number) {
+    this.#size = size;
   }
-  await source.drain();
-  const summary = sum.summary();
-  return summary.binaries === 0 ? undefined : { ...summary, alike: [...alike.values()] };
+
+  /** The next bytes, which are their owner's again after the call. */
+  add(piece: Uint8Array): void {
+    if (!this.#isOver) this.#bytes.add(piece, () => this.#look());
+  }
+
+  /** Undefined when there is none. */
+  finish(): StreamedCode | undefined {
+    const summary = this.#sum.summary();
+    return summary.binaries === 0 ? undefined : { ...summary, alike: [...this.#alike.values()] };
+  }
+
+  #look(): void {
+    while (!this.#isOver && (this.#current ? this.#goOn(this.#current) : this.#begin()));
+  }
+
+  /** @returns false while none has come */
+  #begin(): boolean {
+    const at = this.#bytes.find(magic);
+    if (at === undefined || at + fatHeaderSize > this.#size) return false;
+    const steps = readFatBinary({ start: 0, at, end: this.#size });
+    const first = steps.next();
+    if (!first.done) this.#current = { steps, at, wants: first.value };
+    return true;
+  }
+
+  /** @returns false while the bytes that are wanted have not come */
+  #goOn({ steps, at, wants }: Current): boolean {
+    const bytes = this.#bytes.take(wants.offset, wants.length);
+    if (!bytes) return false;
+    const step = steps.next(bytes);
+    if (step.done) this.#take(step.value, at);
+    else this.#current = { steps, at, wants: step.value };
+    return true;
+  }
+
+  #take(binary: FatBinary | string, at: number): void {
+    this.#current = undefined;
+    this.#bytes.moveTo(Math.max(at + 8, this.#bytes.position));
+    if (typeof binary === "string" || (binary.entries.length === 0 && binary.unknown === undefined)) return;
+    this.#bytes.moveTo(at + binary.size);
+    this.#sum.add(binary);
+    this.#entries += binary.entries.length + 1;
+    this.#heldNames += addAlike(this.#alike, binary);
+    if (this.#entries <= mostEntries && this.#heldNames <= mostHeld) return;
+    this.#sum.addUnknown("it has more device code than any library");
+    this.#isOver = true;
+  }
 }
 
-/** @returns how much more is held since: characters of names, and images */
+/** Of a library that is at hand. */
+export function streamedCodeOf(bytes: Uint8Array): StreamedCode | undefined {
+  const reader = new StreamedCodeReader(bytes.length);
+  reader.add(bytes);
+  return reader.finish();
+}
+
+/** @returns how much more is held since, in characters */
 function addAlike(alike: Map<string, AlikeBinaries>, { entries }: FatBinary): number {
   const images = entries.flatMap((entry) => entry.images);
   const key = images
