@@ -1,8 +1,15 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { didYouMean } from "../did-you-mean.ts";
 import { SheafError } from "../errors.ts";
-import { type Dockerfile, dockerWords, parseDockerfile } from "../project/evidence/dockerfile.ts";
+import {
+  type Dockerfile,
+  dockerWords,
+  findStage,
+  parseDockerfile,
+  type Stage,
+} from "../project/evidence/dockerfile.ts";
 import type { DockerfileFacts } from "./dockerfile-facts.ts";
 
 /** Folders whose names say enough; what is in them is not listed. */
@@ -33,23 +40,37 @@ export function locateDockerfile(file: string, folder: string): DockerfilePlace 
 /**
  * Reads a Dockerfile with its build context.
  * @param file as the person named it, from `folder`
+ * @param target name or number of the stage that was built
  * @throws SheafError SHEAF_NO_DOCKERFILE
  */
-export function readDockerfileFacts(file: string, folder: string): DockerfileFacts {
+export function readDockerfileFacts(file: string, folder: string, target?: string): DockerfileFacts {
   const { at, root } = locateDockerfile(file, folder);
   const parsed = parseDockerfile(readText(at, file));
   if (parsed.stages.length === 0)
     throw new SheafError("SHEAF_NO_DOCKERFILE", `${file} is no Dockerfile: it has no FROM`, { hint: "check the path" });
   // An ignore file of the Dockerfile's own, which lies beside it, outranks the context's (BuildKit).
   const ignore = [`${at}.dockerignore`, path.join(root, ".dockerignore")].find((name) => fs.existsSync(name));
+  const stage = target === undefined ? undefined : stageOf(parsed, target, file);
   return {
     file,
     parsed,
+    ...(stage ? { target: stage } : {}),
     ...(ignore === undefined
       ? {}
       : { ignore: { file: path.relative(root, ignore), text: fs.readFileSync(ignore, "utf8") } }),
     context: listContext(root),
   };
+}
+
+function stageOf(parsed: Dockerfile, target: string, file: string): Stage {
+  const found = findStage(parsed, target);
+  if (found) return found;
+  const names = parsed.stages.flatMap(({ name }) => name ?? []);
+  const near = didYouMean(target, names);
+  throw new SheafError("SHEAF_NO_DOCKERFILE", `${file} has no stage ${JSON.stringify(target)}`, {
+    details: names.length > 0 ? [["it has", names.join(", ")]] : [],
+    hint: near === undefined ? "leave --target out for the last stage" : `--target ${near}`,
+  });
 }
 
 function readText(at: string, file: string): string {
@@ -75,7 +96,7 @@ function listContext(root: string): string[] {
   const found: string[] = [];
   const pending = [""];
   for (let folder = pending.pop(); folder !== undefined && found.length < mostFiles; folder = pending.pop()) {
-    for (const entry of fs.readdirSync(path.join(root, folder), { withFileTypes: true })) {
+    for (const entry of entriesOf(path.join(root, folder))) {
       const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
       if (!entry.isDirectory()) found.push(name);
       else if (opaque.has(entry.name)) found.push(`${name}/…`);
@@ -83,4 +104,13 @@ function listContext(root: string): string[] {
     }
   }
   return found.toSorted();
+}
+
+/** What a build can't read is nothing that it copies. */
+function entriesOf(folder: string): fs.Dirent[] {
+  try {
+    return fs.readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
 }

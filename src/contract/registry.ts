@@ -4,7 +4,8 @@ import { configHealthcheck, configHealthcheckProbe } from "./checks/config-healt
 import { configSecret } from "./checks/config-secret.ts";
 import { configEnv, configLabels, configPorts, configStopSignal } from "./checks/config-settings.ts";
 import { configUser, configUserName } from "./checks/config-user.ts";
-import { dockerfileArgs, dockerfileBase, dockerfileIgnore, dockerfileImage } from "./checks/dockerfile.ts";
+import { dockerfileArgs, dockerfileBase, dockerfileIgnore } from "./checks/dockerfile.ts";
+import { dockerfileImage } from "./checks/dockerfile-image.ts";
 import { filesDevices, filesSetuid, filesTmp, filesWorldWritable } from "./checks/files-modes.ts";
 import { filesSecret, filesUnwanted } from "./checks/files-unwanted.ts";
 import { filesDeleted, filesDuplicates, filesReplaced } from "./checks/files-waste.ts";

@@ -137,6 +137,7 @@ export const defects: Defect[] = [
   }),
   api("config.healthcheck", "an interval of five seconds", (parts) => {
     parts.config.Healthcheck = { ...parts.config.Healthcheck, Interval: 5e9 };
+    parts.dockerfile.text = parts.dockerfile.text.replace("--interval=30s", "--interval=5s");
   }),
   api("config.healthcheck-probe", "a probe with curl, which isn't there", (parts) => {
     parts.config.Healthcheck = {

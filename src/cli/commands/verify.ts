@@ -71,6 +71,10 @@ export const verify: Command = {
     ...contractOptions,
     { flags: "--dockerfile <file>", summary: "the Dockerfile that the image was built from: it is checked too" },
     {
+      flags: "--target <stage>",
+      summary: "stage of the Dockerfile that the image was built of; the last unless given",
+    },
+    {
       flags: "--rebuild",
       summary:
         "build the project again, clean, unchanged, with a changed line and a changed dependency, and hold that to its limits",
@@ -107,7 +111,7 @@ async function verifyFromInput(input: CommandInput, context: Context): Promise<V
   const files = listOption(input, "output");
   for (const file of files) formatOf(file);
   const baseline = await readBaselineFile(textOption(input, "baseline"), context.directory);
-  const dockerfile = textOption(input, "dockerfile");
+  const [dockerfile, target] = [textOption(input, "dockerfile"), textOption(input, "target")];
   const [{ verifyImage }, { readImageFacts }, { interestOf }, { readDockerfileFacts }] = await Promise.all([
     import("../../contract/verify-image.ts"),
     import("../../contract/facts/read-image.ts"),
@@ -136,7 +140,7 @@ async function verifyFromInput(input: CommandInput, context: Context): Promise<V
     signal: context.signal,
     ...running,
     ...(rebuilds === undefined ? {} : { rebuilds }),
-    ...(dockerfile === undefined ? {} : { dockerfile: readDockerfileFacts(dockerfile, context.directory) }),
+    ...(dockerfile === undefined ? {} : { dockerfile: readDockerfileFacts(dockerfile, context.directory, target) }),
     ...(baseline ? { baseline } : {}),
   });
 }
@@ -167,6 +171,7 @@ async function rebuildsOf(
   const { openRebuilds } = await import("../../contract/rebuild/open-rebuilds.ts");
   const { image, stored } = opened;
   const [dockerfile, engine] = [textOption(input, "dockerfile"), textOption(input, "engine")];
+  const target = textOption(input, "target");
   const imageName = textOption(input, "image") ?? stored?.plan.name;
   const rebuilds = await openRebuilds({
     project: projectFolder(input, context),
@@ -178,6 +183,7 @@ async function rebuildsOf(
     signal: context.signal,
     ...(imageName === undefined ? {} : { imageName }),
     ...(dockerfile === undefined ? {} : { dockerfile: path.resolve(context.directory, dockerfile) }),
+    ...(target === undefined ? {} : { target }),
     ...(engine === "docker" || engine === "podman" ? { engine } : {}),
   });
   if (typeof rebuilds === "string") return rebuilds;

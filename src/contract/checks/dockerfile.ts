@@ -5,102 +5,12 @@ import {
   findStage,
   type Instruction,
   type Stage,
-  substitute,
 } from "../../project/evidence/dockerfile.ts";
 import { DockerIgnore } from "../../project/ignore.ts";
 import { secretByName } from "../../project/secrets.ts";
-import type { StaticCheck, StaticContext } from "../check.ts";
-import type { DockerfileFacts } from "../dockerfile-facts.ts";
-import { probeOf } from "../facts/probe.ts";
-import { type Finding, fail, notApplicable, pass } from "../finding.ts";
-import { firstOf } from "../lists.ts";
-import { startWords } from "../role.ts";
-
-function withDockerfile(context: StaticContext, judge: (dockerfile: DockerfileFacts) => Finding): Finding {
-  return context.dockerfile ? judge(context.dockerfile) : notApplicable("no Dockerfile is given: --dockerfile FILE");
-}
-
-/** The instructions of the last stage, those of the stages that it is built on before its own. */
-function lastStage({ stages }: Dockerfile, parsed: Dockerfile): Instruction[] {
-  const chain: Stage[] = [];
-  for (let stage = stages.at(-1); stage; stage = findStage(parsed, stage.base, stage.index)) chain.unshift(stage);
-  return chain.flatMap(({ instructions }) => instructions);
-}
-
-/** A problem of the Dockerfile and the line that it is in. */
-interface LineProblem {
-  line: number;
-  what: string;
-}
-
-function lineFinding(
-  file: string,
-  problems: readonly LineProblem[],
-  { fine, hint }: { fine: string; hint: string },
-): Finding {
-  const [first] = problems;
-  if (!first) return pass(fine);
-  return fail(`${file}:${first.line}: ${first.what}`, {
-    evidence: firstOf(problems.map(({ line, what }) => `${file}:${line}: ${what}`)),
-    hint,
-  });
-}
-
-export const dockerfileImage: StaticCheck = {
-  id: "dockerfile.image",
-  title: "the image is what the Dockerfile says",
-  holds:
-    "USER, WORKDIR, ENTRYPOINT, CMD, EXPOSE, STOPSIGNAL and HEALTHCHECK of the last stage, as far as they are literal, compared with the image's config.",
-  why: "An image that was built from something older passes every other check, and is not what the review approved.",
-  sources: ["Dockerfile reference"],
-  run: (context) =>
-    withDockerfile(context, ({ file, parsed }) => {
-      const config = context.image.config.config ?? {};
-      const last = new Map<string, Instruction>();
-      for (const instruction of lastStage(parsed, parsed)) last.set(instruction.keyword, instruction);
-      const problems: LineProblem[] = [];
-      const compare = (keyword: string, actual: string | undefined): void => {
-        const instruction = last.get(keyword);
-        const told = instruction && literal(instruction.text, parsed.escape);
-        if (!instruction || told === undefined || told === actual) return;
-        problems.push({ line: instruction.line, what: `${keyword} ${told}, the image has ${actual ?? "none"}` });
-      };
-      compare("USER", config.User);
-      compare("STOPSIGNAL", config.StopSignal);
-      if (last.get("WORKDIR")?.text.startsWith("/")) compare("WORKDIR", config.WorkingDir);
-      const command = last.get("ENTRYPOINT")?.json ?? [];
-      const words = [...command, ...(last.get("CMD")?.json ?? [])];
-      const start = last.get("CMD") ?? last.get("ENTRYPOINT");
-      const isExec = [last.get("CMD"), last.get("ENTRYPOINT")].every((each) => !each || each.json);
-      if (start && isExec && words.join("\0") !== startWords(config).join("\0"))
-        problems.push({
-          line: start.line,
-          what: `starts ${words.join(" ")}, the image ${startWords(config).join(" ")}`,
-        });
-      const health = last.get("HEALTHCHECK");
-      const hasHealth = probeOf(config.Healthcheck) !== undefined;
-      if (health && /^CMD\b/i.test(health.text) && !hasHealth)
-        problems.push({ line: health.line, what: "has a HEALTHCHECK, the image has none" });
-      for (const instruction of lastStage(parsed, parsed).filter(({ keyword }) => keyword === "EXPOSE")) {
-        for (const port of (literal(instruction.text, parsed.escape) ?? "")
-          .split(/\s+/)
-          .filter((each) => /^\d+(?:\/\w+)?$/.test(each))) {
-          const name = port.includes("/") ? port : `${port}/tcp`;
-          if (!config.ExposedPorts?.[name])
-            problems.push({ line: instruction.line, what: `EXPOSE ${port}, the image does not expose it` });
-        }
-      }
-      return lineFinding(file, problems, {
-        fine: `built from ${file}`,
-        hint: "build the image again from this Dockerfile",
-      });
-    }),
-};
-
-/** The text without quotes, undefined when it holds a variable. */
-function literal(text: string, escape: string): string | undefined {
-  return text.includes("$") ? undefined : substitute(text, () => undefined, escape).trim();
-}
+import type { StaticCheck } from "../check.ts";
+import { fail, notApplicable } from "../finding.ts";
+import { fromFlags, lineFinding, type LineProblem, withDockerfile } from "./dockerfile-problems.ts";
 
 export const dockerfileArgs: StaticCheck = {
   id: "dockerfile.args",
@@ -139,7 +49,8 @@ function unusedArguments(parsed: Dockerfile): LineProblem[] {
         ? later.filter(({ keyword, line }) => keyword === "FROM" || (keyword === "ARG" && line < firstFrom))
         : later.filter(({ line }) => line < next);
       if (scope.some((each) => mentions(each, name))) continue;
-      // A stage that is built on this one has its arguments too; a RUN sees them as variables without naming them.
+      if (!isGlobal && scope.some((each) => mayRead(each, name))) continue;
+      // A stage that is built on this one has its arguments too.
       if (stage?.name !== undefined && stages.some(({ base }) => base.toLowerCase() === stage.name)) continue;
       if (
         isGlobal &&
@@ -163,6 +74,19 @@ function unusedArguments(parsed: Dockerfile): LineProblem[] {
   return problems;
 }
 
+/** A RUN has arguments as variables: tools read theirs without a word, and what a script of the project reads is not known. */
+function mayRead({ keyword, text, heredocs }: Instruction, name: string): boolean {
+  if (keyword !== "RUN") return false;
+  return (
+    readByTools.test(name) ||
+    heredocs.length > 0 ||
+    /(?:^|[\s;&|"'])(?:\.{0,2}\/[\w./-]+|[\w./-]+\.(?:sh|py))\b/.test(text)
+  );
+}
+
+const readByTools =
+  /^(?:DEBIAN_|DEBCONF_|APT_|PIP_|PYTHON(?!_VERSION$)|UV_|POETRY_|PDM_|NPM_|YARN_|CARGO_|GO|GIT_|SSL_|CURL_|REQUESTS_|LD_|CUDA_|TORCH_|SOURCE_DATE_EPOCH$|TZ$|LANG$|LC_|PATH$|HOME$|CC$|CXX$|C(?:PP|XX)?FLAGS$|LDFLAGS$|MAKEFLAGS$|MAX_JOBS$|(?:https?|no|ftp|all)_proxy$)/i;
+
 function mentions({ text, flags, heredocs }: Instruction, name: string): boolean {
   const pattern = new RegExp(`\\$\\{?${name}\\b`);
   return (
@@ -176,12 +100,17 @@ export const dockerfileBase: StaticCheck = {
   id: "dockerfile.base",
   title: "every base is named by a version",
   holds:
-    "Every FROM and every COPY --from of an image names a tag other than latest, or a digest; a build argument in it has a default.",
+    "Every FROM, and every image that COPY --from or RUN --mount takes from, names a tag other than latest, or a digest; a build argument in it has a default.",
   why: "`FROM python` is another Python one morning.",
   sources: ["hadolint DL3006, DL3007", "Dockerfile best practices: pin base image versions"],
   run: (context) =>
     withDockerfile(context, ({ file, parsed }) => {
-      const problems = parsed.stages.flatMap(({ base, line, index }) => baseProblem(parsed, { base, line, index }));
+      const problems = [
+        ...parsed.stages.flatMap(({ base, line, index }) => baseProblem(parsed, { base, line, index })),
+        ...parsed.instructions.flatMap((instruction) =>
+          fromFlags(instruction).flatMap((from) => sourceProblem(parsed, from, instruction)),
+        ),
+      ].toSorted((a, b) => a.line - b.line);
       const bases = parsed.stages.filter(({ base, index }) => !findStage(parsed, base, index)).map(({ base }) => base);
       return lineFinding(file, problems, {
         fine: [...new Set(bases)].join(", "),
@@ -199,6 +128,14 @@ function baseProblem(parsed: Dockerfile, { base, line, index }: Pick<Stage, "bas
   return tag === "latest" ? [{ line, what: `FROM ${base} is whatever is newest` }] : [];
 }
 
+/** What a COPY or a mount takes from: a stage, or else an image. */
+function sourceProblem(parsed: Dockerfile, from: string, { keyword, line }: Instruction): LineProblem[] {
+  if (findStage(parsed, from) || /^\d+$/.test(from) || from.includes("@sha256:") || from.includes("$")) return [];
+  const tag = /:([^/:]*)$/.exec(from)?.[1];
+  if (tag === undefined) return [{ line, what: `${keyword} from ${from}, which is no stage and has no tag` }];
+  return tag === "latest" ? [{ line, what: `${keyword} from ${from} takes whatever is newest` }] : [];
+}
+
 export const dockerfileIgnore: StaticCheck = {
   id: "dockerfile.ignore",
   title: "the .dockerignore keeps out what must not ship, and nothing that is copied",
@@ -208,6 +145,7 @@ export const dockerfileIgnore: StaticCheck = {
   sources: [
     "Docker: build context, .dockerignore",
     "moby/buildkit pull request 6512",
+    "Docker: Dockerfile.dockerignore outranks .dockerignore",
     "measured: hatchling needs the README.md that the recipe ignores",
   ],
   run: (context) =>
@@ -229,7 +167,8 @@ export const dockerfileIgnore: StaticCheck = {
           const taken = paths.filter((path) => source === "" || path === source || path.startsWith(`${source}/`));
           if (taken.length > 0 && taken.every(isIgnored))
             problems.push({ line: copy.line, what: `COPY ${source}, which ${ignore.file} leaves out` });
-          for (const path of [...taken, ...probes(source)].filter((each) => !isIgnored(each))) {
+          const isFolder = taken.some((path) => path !== source);
+          for (const path of [...taken, ...(isFolder ? probes(source) : [])].filter((each) => !isIgnored(each))) {
             const reason = unwanted(path);
             if (reason !== undefined)
               problems.push({ line: copy.line, what: `COPY ${source || "."} would take ${path}: ${reason}` });

@@ -9,6 +9,8 @@ export interface DockerBuilderOptions {
   dockerfile: string;
   /** The context, from the project's root; empty where it is the root. */
   context: string;
+  /** The stage that is built; the last one unless given. */
+  target?: string;
   /** The client, and how it builds. */
   client: DockerClient;
   /** Whether RUN instructions mount caches, which no option empties for one build. */
@@ -27,6 +29,7 @@ export interface DockerClient {
 export function dockerBuilder({
   dockerfile,
   context,
+  target,
   client,
   hasCacheMounts,
   environment = process.env,
@@ -50,6 +53,7 @@ export function dockerBuilder({
       const words = [
         program,
         ...["build", "--tag", tag, "--file", dockerfile],
+        ...(target === undefined ? [] : ["--target", target]),
         ...(cache === "all" ? [] : ["--no-cache"]),
         ...(kind === "podman" ? ["--layers", "--format", "docker"] : []),
         ".",

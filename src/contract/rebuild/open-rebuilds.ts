@@ -22,6 +22,8 @@ export interface OpenRebuildsOptions {
   imageName?: string;
   /** As the person named it. */
   dockerfile?: string;
+  /** Its stage that is built; the last one unless given. */
+  target?: string;
   /** What Dockerfiles are built with; the first that answers unless given. */
   engine?: "docker" | "podman";
   /** The words that start this command line again. */
@@ -93,11 +95,11 @@ function dockerfileOf(project: string): string | undefined {
 
 async function openDocker(
   file: string,
-  { project, engine }: OpenRebuildsOptions,
+  { project, engine, target }: OpenRebuildsOptions,
 ): Promise<{ builder: Builder; ignore: string } | string> {
   const { at, root } = locateDockerfile(file, project);
   if (isOutside(project, at) || isOutside(project, root)) return `${file} is not in ${project}`;
-  const { ignore } = readDockerfileFacts(file, project);
+  const { ignore } = readDockerfileFacts(file, project, target);
   const [{ findDockerClient }, { dockerBuilder }] = await Promise.all([
     import("./find-docker.ts"),
     import("./docker-builder.ts"),
@@ -108,6 +110,7 @@ async function openDocker(
     dockerfile: path.relative(root, at),
     context: path.relative(project, root),
     client,
+    ...(target === undefined ? {} : { target }),
     hasCacheMounts: /^[^#\n]*--mount=\S*type=cache/m.test(fs.readFileSync(at, "utf8")),
   });
   return { builder, ignore: ignore?.text ?? "" };
