@@ -189,7 +189,7 @@ function writeSmall() {
       "",
     ].join("\n"),
   );
-  const settings = { ...oneTarget, "prune-nvidia": true };
+  fs.writeFileSync(path.join(small, ".python-version"), "3.12\n");
   fs.writeFileSync(
     path.join(small, "pyproject.toml"),
     [
@@ -200,7 +200,7 @@ function writeSmall() {
       "gpu = {}\n",
     ].join("\n"),
   );
-  setGpu(small, settings);
+  setGpu(small, { ...oneTarget, "prune-nvidia": true });
 }
 
 function buildCache() {
