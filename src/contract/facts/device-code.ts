@@ -1,6 +1,6 @@
 import { hasFatSection } from "../../cuda/device-code.ts";
 import { isNvidiaLibrary } from "../../cuda/libraries.ts";
-import { readStreamedCode, type StreamedCode } from "../../cuda/streamed-code.ts";
+import { type StreamedCode, streamedCodeOf } from "../../cuda/streamed-code.ts";
 import type { FileFact } from "./file-fact.ts";
 import type { ImageFacts } from "./image-facts.ts";
 
@@ -20,11 +20,6 @@ export function deviceLibraries({ files }: ImageFacts): DeviceLibrary[] {
 }
 
 /** The device code of a library that is at hand. Only such are read as name a section for it, and NVIDIA's, which have it elsewhere. */
-export async function deviceCodeIn(path: string, bytes: Uint8Array): Promise<StreamedCode | undefined> {
-  if (!hasFatSection(bytes) && !isNvidiaLibrary(path)) return undefined;
-  return readStreamedCode(once(bytes), bytes.length);
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
-  yield bytes;
+export function deviceCodeIn(path: string, bytes: Uint8Array): StreamedCode | undefined {
+  return hasFatSection(bytes) || isNvidiaLibrary(path) ? streamedCodeOf(bytes) : undefined;
 }

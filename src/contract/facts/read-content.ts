@@ -1,101 +1,111 @@
 import { createHash, hash } from "node:crypto";
 
-import type { StreamedTarEntry } from "../../archive/tar-read.ts";
-import { readStreamedCode, type StreamedCode } from "../../cuda/streamed-code.ts";
+import type { ContentSink } from "../../archive/tar-scan.ts";
 import { isElf } from "../../elf/read.ts";
 import { secretByName } from "../../project/secrets.ts";
 import { headSize, type Interest, isScanned, type Keep, keepOf, minorOf } from "./content-rules.ts";
 import { deviceCodeIn } from "./device-code.ts";
-import { ElfSieve, factsOfElf, smallElf } from "./elf-sieve.ts";
+import { factsOfElf, smallElf } from "./elf-sieve.ts";
 import type { ContentFacts } from "./file-fact.ts";
+import { LargeFile } from "./large-file.ts";
 import type { ReadingBudget } from "./reading-budget.ts";
 import { secretInText } from "./secret-content.ts";
 import { sourceHash } from "./source-hash.ts";
 
-/** Reads a file's content once, in chunks: its digest, and what its path makes interesting. */
-export async function readContent(path: string, entry: StreamedTarEntry, budget: ReadingBudget): Promise<ContentFacts> {
-  const { size, body } = entry;
-  if (size === 0) return { sha256: emptyHash };
-  // A library of this size is nothing that a rule keeps: what it may be is an ELF file.
-  if (size > smallElf) return budget.alone(() => readLarge(path, entry));
-  const wanted = wantedOf(path, size, budget.interest);
-  const pieces = body[Symbol.asyncIterator]();
-  const { value: lead } = await pieces.next();
-  // Most files lie in one piece of the stream, and are looked at where they are.
-  if (lead?.length === size) {
-    const facts = factsOf(path, { bytes: lead, sha256: hash("sha256", lead, "base64url") }, { wanted, budget });
-    return facts.elf ? withDeviceCode(facts, await deviceCodeIn(path, lead)) : facts;
+export interface FileToRead {
+  /** From the root, without a leading slash. */
+  path: string;
+  /** Bytes. */
+  size: number;
+}
+
+/** Reads a file's content once, in pieces: its digest, and what its path makes interesting. */
+export class ContentReader implements ContentSink {
+  readonly #file: FileToRead;
+  readonly #budget: ReadingBudget;
+  readonly #done: (facts: ContentFacts) => void;
+  #facts: ContentFacts = { sha256: emptyHash };
+  #large: LargeFile | undefined;
+  #pieces: Pieces | undefined;
+  /** Fewer bytes than tell what a file is. */
+  #lead: Uint8Array = empty;
+
+  /** @param done takes the facts when all of the content was read */
+  constructor(file: FileToRead, budget: ReadingBudget, done: (facts: ContentFacts) => void) {
+    this.#file = file;
+    this.#budget = budget;
+    this.#done = done;
   }
-  const hashing = createHash("sha256");
-  let held: Uint8Array | undefined;
-  let first: Uint8Array = new Uint8Array();
-  let sieve: ElfSieve | undefined;
-  let at = 0;
-  for await (const chunk of withMagic(pieces, lead)) {
-    hashing.update(chunk);
-    if (at === 0) {
-      if (size >= smallestElf && isElf(chunk)) sieve = new ElfSieve(size);
-      else if (wanted.whole) held = Buffer.allocUnsafe(size);
+
+  add(piece: Uint8Array): Promise<void> | undefined {
+    const { size } = this.#file;
+    if (this.#large) return void this.#large.add(piece);
+    if (this.#pieces) return void this.#pieces.add(piece);
+    if (piece.length === size && size <= smallElf) return void this.#read(piece, hash("sha256", piece, "base64url"));
+    // The first piece has the four bytes that tell what a file is, wherever the stream was cut.
+    const lead = this.#lead.length === 0 ? piece : Buffer.concat([this.#lead, piece]);
+    if (lead.length >= Math.min(4, size)) return this.#begin(lead);
+    this.#lead = Uint8Array.from(lead);
+    return undefined;
+  }
+
+  end(): void {
+    if (this.#large) this.#readLarge(this.#large);
+    if (this.#pieces) this.#read(this.#pieces.held, this.#pieces.digest());
+    this.#done(this.#facts);
+  }
+
+  /** No more of the content comes: what is held is let go. */
+  abandon(): void {
+    this.#large?.abandon();
+  }
+
+  #begin(lead: Uint8Array): Promise<void> | undefined {
+    const { path, size } = this.#file;
+    if (size > smallElf) {
+      this.#large = new LargeFile(size, this.#budget);
+      return this.#large.begin(lead);
     }
-    sieve?.add(chunk);
-    held?.set(chunk, at);
-    if (!held && first.length < headSize) first = Buffer.concat([first, chunk.subarray(0, headSize - first.length)]);
-    at += chunk.length;
+    const isWhole = isElf(lead) || wantedOf(path, size, this.#budget.interest).whole;
+    this.#pieces = new Pieces(isWhole ? size : Math.min(headSize, size));
+    this.#pieces.add(lead);
+    return undefined;
   }
-  const sha256 = hashing.digest("base64url");
-  if (sieve) {
-    const deviceCode = sieve.whole && (await deviceCodeIn(path, sieve.whole));
-    return withDeviceCode({ sha256, ...sieve.finish() }, deviceCode);
+
+  /** @param bytes the content, or its beginning where nothing wants all of it; a view that is gone after this call */
+  #read(bytes: Uint8Array, sha256: string): void {
+    const { path, size } = this.#file;
+    const wanted = wantedOf(path, size, this.#budget.interest);
+    this.#facts = factsOf(path, { bytes, sha256 }, { wanted, budget: this.#budget });
   }
-  return factsOf(path, { bytes: held ?? first, sha256 }, { wanted, budget });
+
+  #readLarge(large: LargeFile): void {
+    // Nothing keeps the text of such a file: its name alone may tell a secret.
+    const secret = secretByName(this.#file.path);
+    this.#facts = { ...large.end(), ...(secret === undefined ? {} : { secret }) };
+  }
 }
 
-/** The digest, and where it is a library what the loader reads, and what a GPU's driver does. */
-async function readLarge(path: string, { size, body }: StreamedTarEntry): Promise<ContentFacts> {
-  const hashing = createHash("sha256");
-  let sieve: ElfSieve | undefined;
-  const ofLibrary = async function* (): AsyncGenerator<Uint8Array, void, void> {
-    let at = 0;
-    for await (const chunk of withMagic(body[Symbol.asyncIterator]())) {
-      hashing.update(chunk);
-      if (at === 0 && isElf(chunk)) sieve = new ElfSieve(size);
-      sieve?.add(chunk);
-      at += chunk.length;
-      if (sieve) yield chunk;
-    }
-  };
-  const deviceCode = await readStreamedCode(ofLibrary(), size);
-  const secret = secretOf(path, undefined);
-  const facts = {
-    sha256: hashing.digest("base64url"),
-    ...sieve?.finish(),
-    ...(secret === undefined ? {} : { secret }),
-  };
-  return withDeviceCode(facts, deviceCode);
-}
+/** A file that does not lie in one piece of the stream. */
+class Pieces {
+  /** Its beginning, or all of it. */
+  readonly held: Uint8Array;
+  readonly #hash = createHash("sha256");
+  #at = 0;
 
-function withDeviceCode(facts: ContentFacts, deviceCode: StreamedCode | undefined): ContentFacts {
-  return deviceCode ? { ...facts, deviceCode } : facts;
-}
-
-/**
- * The same bytes; the first piece has the four that tell what a file is, wherever the stream was cut.
- * @param lead what was taken already
- */
-async function* withMagic(
-  pieces: AsyncIterator<Uint8Array>,
-  lead: Uint8Array = new Uint8Array(),
-): AsyncGenerator<Uint8Array, void, void> {
-  let first = lead;
-  while (first.length < 4) {
-    // A piece is its decoder's until the next one is asked for.
-    const kept = first.slice();
-    const next = await pieces.next();
-    if (next.done) break;
-    first = kept.length === 0 ? next.value : Buffer.concat([kept, next.value]);
+  constructor(kept: number) {
+    this.held = Buffer.allocUnsafe(kept);
   }
-  if (first.length > 0) yield first;
-  for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value;
+
+  add(piece: Uint8Array): void {
+    this.#hash.update(piece);
+    if (this.#at < this.held.length) this.held.set(piece.subarray(0, this.held.length - this.#at), this.#at);
+    this.#at += piece.length;
+  }
+
+  digest(): string {
+    return this.#hash.digest("base64url");
+  }
 }
 
 interface Wanted {
@@ -114,26 +124,32 @@ function wantedOf(path: string, size: number, interest: Interest): Wanted {
   return { keep, scanned, minor, whole: keep === "text" || scanned || minor !== undefined };
 }
 
-/** @param bytes the content, or its beginning where nothing wants all of it; a view that is gone after this call */
 function factsOf(
   path: string,
   { bytes, sha256 }: { bytes: Uint8Array; sha256: string },
   { wanted, budget }: { wanted: Wanted; budget: ReadingBudget },
 ): ContentFacts {
   const facts: ContentFacts = { sha256 };
-  if (bytes.length >= smallestElf && isElf(bytes)) return { sha256, ...factsOfElf(bytes) };
+  if (bytes.length >= smallestElf && isElf(bytes)) return factsOfLibrary(path, bytes, sha256);
   const { keep, scanned, minor } = wanted;
   if (keep === "text" && budget.takeText(bytes.length)) facts.text = textOf(bytes);
-  if (keep === "head") facts.head = Uint8Array.prototype.slice.call(bytes, 0, headSize);
+  if (keep === "head") facts.head = Uint8Array.from(bytes.subarray(0, headSize));
   if (minor !== undefined) facts.sourceHash = sourceHash(bytes, minor);
   const secret = secretOf(path, scanned ? bytes : undefined);
   if (secret !== undefined) facts.secret = secret;
   return facts;
 }
 
+function factsOfLibrary(path: string, bytes: Uint8Array, sha256: string): ContentFacts {
+  const facts = { sha256, ...factsOfElf(bytes) };
+  const deviceCode = facts.elf && deviceCodeIn(path, bytes);
+  return deviceCode ? { ...facts, deviceCode } : facts;
+}
+
 /** Sources are far smaller. */
 const largestHashed = 8 * 1024 * 1024;
 const smallestElf = 64;
+const empty = new Uint8Array();
 const emptyHash = hash("sha256", "", "base64url");
 
 /** By content first, which says more; by name alone only where no content could tell. */

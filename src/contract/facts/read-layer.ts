@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 
 import { openCompressed } from "../../archive/decompress.ts";
-import type { TarFacts } from "../../archive/tar-header.ts";
-import { readTarStream, type StreamedTarEntry } from "../../archive/tar-read.ts";
+import { tarError, type TarFacts } from "../../archive/tar-header.ts";
+import { TarScanner } from "../../archive/tar-scan.ts";
 import { SheafError } from "../../errors.ts";
 import { type BlobPlace, streamPlace } from "../../oci/blob-place.ts";
 import type { Layer } from "../../oci/image.ts";
 import type { Interest } from "./content-rules.ts";
 import type { ContentFacts } from "./file-fact.ts";
-import { readContent } from "./read-content.ts";
+import { ContentReader } from "./read-content.ts";
 import { ReadingBudget } from "./reading-budget.ts";
 
 /** An entry as the layer has it, and what its content says. */
@@ -58,17 +58,19 @@ export async function readLayer(
 ): Promise<LayerReading> {
   const blob = new Meter();
   let archive = new Meter();
-  const entries: ReadEntry[] = [];
+  const listing = new Listing(budget);
+  const { entries } = listing;
   try {
     const hint = mediaType.endsWith("gzip") ? "gzip" : undefined;
     const { compression, unpacked } = await openCompressed(joined(blob.pass(compressed())), hint);
     // What isn't compressed has one digest: a byte is hashed for its layer once.
     if (compression === "none") archive = blob;
-    const passing = compression === "none" ? unpacked : archive.pass(unpacked);
-    for await (const entry of readTarStream(passing)) {
-      budget.takeEntry(entry);
-      entries.push(await readEntry(entry, budget));
+    const scanner = new TarScanner((entry) => listing.add(entry));
+    for await (const chunk of unpacked) {
+      if (archive !== blob) archive.add(chunk);
+      for (const turn of scanner.push(chunk)) await turn;
     }
+    scanner.finish();
     return { entries, ...measures(blob, archive) };
   } catch (error) {
     if (!(error instanceof SheafError)) throw error;
@@ -76,20 +78,43 @@ export async function readLayer(
     const whole = new Meter();
     for await (const chunk of whole.pass(compressed())) void chunk;
     return { entries, ...measures(whole, archive), unreadable: error.message };
+  } finally {
+    listing.close();
   }
 }
 
-async function readEntry(entry: StreamedTarEntry, budget: ReadingBudget): Promise<ReadEntry> {
-  const { path: stored, type, mode, uid, gid, size, mtime, target, xattrs } = entry;
-  const header = { path: stored, type, mode, uid, gid, size, mtime, target };
-  const longest = Math.max(stored.length, target?.length ?? 0);
-  if (longest > longestPath) {
-    throw new SheafError("SHEAF_TAR", `the tar archive has a path of ${longest} characters`, {
-      hint: "no system can make a file with such a path: build the image again without it",
-    });
+/** The entries of a layer as they come. */
+class Listing {
+  readonly entries: ReadEntry[] = [];
+  readonly #budget: ReadingBudget;
+  #reader: ContentReader | undefined;
+
+  constructor(budget: ReadingBudget) {
+    this.#budget = budget;
   }
-  const content = type === "file" ? await readContent(stored.replace(/^(?:\.?\/)+/, ""), entry, budget) : nothing;
-  return { header, content, capabilities: xattrs?.["security.capability"] !== undefined };
+
+  add(entry: TarFacts): ContentReader | undefined {
+    const { path, type, mode, uid, gid, size, mtime, target, xattrs } = entry;
+    const longest = Math.max(path.length, target?.length ?? 0);
+    if (longest > longestPath) throw tarError(`has a path of ${longest} characters, which no system can make`);
+    this.#budget.takeEntry(entry);
+    const header = { path, type, mode, uid, gid, size, mtime, target };
+    const read: ReadEntry = {
+      header,
+      content: nothing,
+      capabilities: xattrs?.["security.capability"] !== undefined,
+    };
+    this.entries.push(read);
+    if (type !== "file") return undefined;
+    const file = { path: path.replace(/^(?:\.?\/)+/, ""), size };
+    this.#reader = new ContentReader(file, this.#budget, (facts) => (read.content = facts));
+    return this.#reader;
+  }
+
+  /** Gives the turn back that a file holds whose content did not come to its end. */
+  close(): void {
+    this.#reader?.abandon();
+  }
 }
 
 const nothing: ContentFacts = {};
@@ -121,10 +146,14 @@ class Meter {
   readonly #hash = createHash("sha256");
   #digest: string | undefined;
 
+  add(chunk: Uint8Array): void {
+    this.#hash.update(chunk);
+    this.size += chunk.length;
+  }
+
   async *pass(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
     for await (const chunk of chunks) {
-      this.#hash.update(chunk);
-      this.size += chunk.length;
+      this.add(chunk);
       yield chunk;
     }
   }

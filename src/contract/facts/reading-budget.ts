@@ -12,7 +12,7 @@ const headerCost = 200;
 /** Bytes that all layers together may unpack to, in KiB. */
 const mostUnpacked = 128 * 1024 * 1024;
 
-const cells = { text: 0, headers: 1, unpacked: 2, large: 3 };
+const cells = { text: 0, headers: 1, unpacked: 2, turn: 3 };
 
 /** What the layers of an image may take together while they are read, on whichever threads. */
 export class ReadingBudget {
@@ -27,14 +27,13 @@ export class ReadingBudget {
     this.#cells = new Int32Array(shared);
   }
 
-  /** Runs one at a time, whichever layer it is for: what it holds is large. */
-  async alone<Result>(action: () => Promise<Result>): Promise<Result> {
-    while (Atomics.compareExchange(this.#cells, cells.large, 0, 1) !== 0) await delay(2);
-    try {
-      return await action();
-    } finally {
-      Atomics.store(this.#cells, cells.large, 0);
-    }
+  /** Waits until nobody else reads a file that takes much memory, whichever layer it is in. */
+  async takeTurn(): Promise<void> {
+    while (Atomics.compareExchange(this.#cells, cells.turn, 0, 1) !== 0) await delay(2);
+  }
+
+  endTurn(): void {
+    Atomics.store(this.#cells, cells.turn, 0);
   }
 
   /** Whether a text of this size may be held. */
