@@ -81,7 +81,6 @@ export const callers: readonly Caller[] = [
   { names: ["torch.optim", "torch.autograd.grad", "torch.autograd.backward", ".backward"], parts: ["cudnn-train"] },
   { names: ["torch.profiler", "torch.autograd.profiler", "torch.cuda.profiler"], parts: ["cupti"] },
   { names: ["torch.utils.cpp_extension"], parts: ["headers"] },
-  { names: ["torch.cuda.gds"], parts: ["cufile"] },
   { names: ["cupy"], parts: ["cufft", "curand", "cusolver", "cusparse", "headers", "nvjitlink", "nvrtc"] },
 ];
 

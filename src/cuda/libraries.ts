@@ -58,6 +58,7 @@ export const cudaLibraries: readonly CudaLibrary[] = [
   // An invalid usage, which is what a call of something absent is.
   { name: "nccl", soname: /^libnccl\.so\./, status: () => 5, returnsText: /^p?ncclGet(?:ErrorString|LastError)$/ },
   { name: "nvjitlink", soname: /^libnvJitLink\.so\./, status: () => 6 },
+  { name: "nvshmem", soname: /^libnvshmem_host\.so\./, status: () => 3 },
   { name: "nvrtc", soname: /^libnvrtc\.so\./, status: () => 11, returnsText: /^nvrtcGetErrorString$/ },
 ];
 

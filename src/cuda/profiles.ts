@@ -36,7 +36,8 @@ function library(distribution: string, files: Omit<PartFiles, "distributions">):
 
 /**
  * What profiles leave out. Paths are those of NVIDIA's wheels for CUDA 11 to 13 and of torch since 1.13; what a wheel does not
- * have matches nothing. cuBLAS, the runtime and the rest of cuDNN are in no profile: nearly every kernel of a model calls them.
+ * have matches nothing. cuBLAS, the runtime and the rest of cuDNN are in no profile: nearly every kernel of a model calls them. Nor is cuFile, whose
+ * functions have no common way to say no, and which is small.
  */
 export const cudaParts: readonly CudaPart[] = [
   {
@@ -66,13 +67,6 @@ export const cudaParts: readonly CudaPart[] = [
     does: "programs that were written for FFTW",
     leftOutOf: unused,
     files: [library("cufft", { drop: ["LIB/libcufftw.so*"] })],
-  },
-  {
-    name: "cufile",
-    title: "cuFile",
-    does: "reading files straight into the GPU's memory: torch.cuda.gds",
-    leftOutOf: inference,
-    files: [{ distributions: ["cufile"], stub: ["LIB/libcufile.so*"], drop: ["LIB/libcufile_rdma.so*"] }],
   },
   {
     name: "cupti",
@@ -253,7 +247,9 @@ export function filesLeftOut(distribution: string, parts: Iterable<string>): Lef
       for (const path of stub.flatMap((each) => placesOf(each, plain, isNvidia))) add("stub")(path);
     }
   }
-  return found.sort((a, b) => (a.path === b.path ? 0 : a.path < b.path ? -1 : 1));
+  const isCovered = ({ path }: LeftOutFile) =>
+    found.some((other) => other.path !== path && other.path.endsWith("*") && path.startsWith(other.path.slice(0, -1)));
+  return found.filter((each) => !isCovered(each)).sort((a, b) => (a.path === b.path ? 0 : a.path < b.path ? -1 : 1));
 }
 
 /** `cufft` of nvidia-cufft-cu12. */

@@ -19,15 +19,19 @@ export function deviceRows({ gpu, device }: DeviceView): [label: string, value: 
 }
 
 function rowsOf(device: DevicePlan, pruned: boolean): [string, string, string][] {
-  const { before, after, leftOut, kept, libraries } = device;
-  const trimmed = libraries.filter(({ outcome }) => outcome === "trimmed").length;
-  const whose = pruned ? "NVIDIA's own among them" : "NVIDIA's own are untouched";
+  const { leftOut, kept, libraries } = device;
+  const trimmed = libraries.filter(({ outcome }) => outcome === "trimmed");
+  const whose = pruned ? "NVIDIA's own too" : "NVIDIA's own are untouched";
   return [
-    [
-      "device code",
-      `${formatBytes(before)} → ${formatBytes(after)}`,
-      trimmed > 0 ? `other GPUs' taken out of ${plural(trimmed, "library", "libraries")}; ${whose}` : "",
-    ],
+    ...(trimmed.length > 0
+      ? [
+          ["libraries", beforeAfter(trimmed), `without device code for other GPUs; ${whose}`] satisfies [
+            string,
+            string,
+            string,
+          ],
+        ]
+      : []),
     ...bySource(leftOut).map(([source, parts]): [string, string, string] => [
       "left out",
       `${plural(parts.length, "part")} of CUDA, ${formatBytes(bytesOf(parts))}`,
@@ -40,16 +44,22 @@ function rowsOf(device: DevicePlan, pruned: boolean): [string, string, string][]
 /** The same after a build, a sentence each. */
 export function deviceFacts({ gpu, device }: DeviceView): string[] {
   if (!gpu || !device) return [];
-  const { capabilities } = gpu.value;
-  const what = capabilities ? `device code for ${capabilities.join(" ")}` : "all device code";
-  const { before, after, leftOut, kept } = device;
+  const { capabilities = [] } = gpu.value;
+  const { leftOut, kept, libraries } = device;
+  const trimmed = libraries.filter(({ outcome }) => outcome === "trimmed");
   return [
-    `${formatBytes(before)} of CUDA's libraries are ${formatBytes(after)}: ${what}`,
+    ...(trimmed.length > 0 ? [`device code for ${capabilities.join(" ")} alone: ${beforeAfter(trimmed)}`] : []),
     ...bySource(leftOut).map(
-      ([source, parts]) => `left out: ${parts.map(({ name }) => name).join(", ")} (${source}; keep brings them back)`,
+      ([source, parts]) =>
+        `${formatBytes(bytesOf(parts))} of CUDA left out: ${parts.map(({ name }) => name).join(", ")} (${source}; keep brings a part back)`,
     ),
     ...kept.map(({ name, source }) => `${name} stays: ${source}`),
   ];
+}
+
+function beforeAfter(libraries: DevicePlan["libraries"]): string {
+  const [before, after] = libraries.reduce(([a, b], each) => [a + each.before, b + each.after], [0, 0]);
+  return `${formatBytes(before)} → ${formatBytes(after)} in ${plural(libraries.length, "library", "libraries")}`;
 }
 
 function bySource(parts: DevicePlan["leftOut"]): [source: string, parts: DevicePlan["leftOut"]][] {

@@ -1,5 +1,13 @@
 import { partsCalledBy } from "../../cuda/callers.ts";
-import { cudaPart, cudaParts, type CudaProfile, filesLeftOut, partsNamed, withNeeds } from "../../cuda/profiles.ts";
+import {
+  cudaPart,
+  cudaParts,
+  type CudaProfile,
+  filesLeftOut,
+  filesOnly,
+  partsNamed,
+  withNeeds,
+} from "../../cuda/profiles.ts";
 import { byCodeUnit } from "../../order.ts";
 import type { Distribution } from "../../resolve/resolution.ts";
 import type { PlanNote } from "../image-plan.ts";
@@ -84,9 +92,8 @@ function partsAskedFor(distributions: DeviceQuestion["distributions"]): { part: 
   const there = new Map(distributions.map((each) => [each.name, each.version]));
   return distributions.flatMap(({ name, requiredBy }) => {
     const asking = requiredBy.find((each) => there.has(each) && !isPartOfTorch(each));
-    if (asking === undefined) return [];
-    const own = cudaParts.filter((part) => filesLeftOut(name, [part.name]).length > 0 && part.name !== "headers");
-    if (name === "torch") return [];
+    if (asking === undefined || name === "torch") return [];
+    const own = cudaParts.filter((part) => !filesOnly.has(part.name) && filesLeftOut(name, [part.name]).length > 0);
     return own.map((part) => ({ part: part.name, asking: `${asking} ${there.get(asking)}` }));
   });
 }

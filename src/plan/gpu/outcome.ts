@@ -43,38 +43,44 @@ export function deviceOutcome(
 
 /**
  * Parts whose files were dropped although a library that stays is linked to them: an image with these gone would not load.
- * What nobody brings in that name, nobody can need of them.
+ * What another file of that name is there for, nobody lacks.
  */
 export function partsStillNeeded(
   wheels: readonly IngestedWheel[],
   { request, layout }: { request: DeviceRequest; layout: PythonLayout },
 ): RestoredPart[] {
-  const dropped = new Map<string, string>();
-  for (const { distribution, facts } of wheels) {
-    for (const library of facts.device?.libraries ?? []) {
-      if (library.outcome !== "dropped") continue;
-      const part = partOfFile(distribution.name, insideOf(library.path, layout), request.leaveOut);
-      if (part !== undefined) dropped.set(library.path.slice(library.path.lastIndexOf("/") + 1), part);
-    }
-  }
-  if (dropped.size === 0) return [];
+  const dropped = wheels.flatMap(({ distribution, facts }) =>
+    (facts.device?.libraries ?? []).flatMap(({ path, outcome }) => {
+      if (outcome !== "dropped") return [];
+      const part = partOfFile(distribution.name, insideOf(path, layout), request.leaveOut);
+      return part === undefined ? [] : [{ part, name: fileName(path) }];
+    }),
+  );
+  if (dropped.length === 0) return [];
   const objects = wheels.flatMap(({ facts }) => facts.elf);
-  for (const { path, facts } of objects) {
-    dropped.delete(facts.soname ?? "");
-    dropped.delete(path.slice(path.lastIndexOf("/") + 1));
-  }
+  const there = new Set(objects.flatMap(({ path, facts }) => [facts.soname ?? "", fileName(path)]));
   const found = new Map<string, string>();
   for (const { path, facts } of objects) {
     for (const soname of facts.needed) {
-      const part = dropped.get(soname);
+      if (there.has(soname)) continue;
+      const part = dropped.find(({ name }) => stands(name, soname))?.part;
       if (part !== undefined && !found.has(part)) found.set(part, path);
     }
   }
   return [...found].map(([part, neededBy]) => ({ part, neededBy })).toSorted((a, b) => byCodeUnit(a.part, b.part));
 }
 
+/** Files that were dropped by a pattern are told by it: `libcufftw.so*`. */
+function stands(name: string, soname: string): boolean {
+  return name.endsWith("*") ? soname.startsWith(name.slice(0, -1)) && name.length > "lib*".length : soname === name;
+}
+
 function isGone({ outcome }: DeviceLibrary): boolean {
   return outcome === "dropped" || outcome === "stubbed";
+}
+
+function fileName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** The path below the library folder, as wheels have it. */

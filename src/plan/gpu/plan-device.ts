@@ -1,5 +1,5 @@
 import { cudaPart } from "../../cuda/profiles.ts";
-import { nvidiaLicenceNote } from "../../cuda/libraries.ts";
+import { isNvidiaLibrary, nvidiaLicenceNote } from "../../cuda/libraries.ts";
 import { byCodeUnit } from "../../order.ts";
 import type { ParseRecords } from "../../project/parse-records.ts";
 import type { Resolution } from "../../resolve/resolution.ts";
@@ -127,10 +127,10 @@ function prunedNote(image: string): PlanNote {
   };
 }
 
-/** Libraries whose device code could not be taken out, and why. */
+/** Libraries whose device code could not be taken out, and why. NVIDIA's own stay as they are for another reason. */
 function wholeNotes({ libraries }: DevicePlan): PlanNote[] {
   return libraries.flatMap(({ path, outcome, note }): PlanNote[] =>
-    outcome === "whole" && note !== undefined
+    outcome === "whole" && note !== undefined && !isNvidiaLibrary(path)
       ? [{ level: "note", message: `${fileName(path)} keeps all its device code: ${note}` }]
       : [],
   );
