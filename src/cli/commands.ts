@@ -13,7 +13,7 @@ export const summaries = {
   verify: "hold an image to its contract",
   contract: "print what sheaf verify would hold an image to",
   inspect: "show layers, sizes and who brought which file",
-  gpu: "list GPUs; show or trim the device code of CUDA libraries",
+  gpu: "list GPUs; show, trim or try the device code of CUDA libraries",
   diff: "compare two images: packages, config, files, layers and sizes",
   lock: "write the resolution down as requirements with hashes",
   cache: "show or prune the store",

@@ -62,6 +62,8 @@ export interface ContainerOptions {
   memory?: number;
   /** No capability and no way to gain one, as Kubernetes' profile "restricted" has it; ports below 1024 are root's. */
   restricted?: boolean;
+  /** All GPUs of the machine, by the engine's own means or by the names of the Container Device Interface (`nvidia.com/gpu=all`). */
+  gpus?: "engine" | "cdi";
   onOutput?: (chunk: Uint8Array, stream: "stdout" | "stderr") => void;
   onHealth?: HealthListener;
 }

@@ -5,10 +5,10 @@ import { type Command, type CommandInput, type CommandResult, textOption } from 
 
 export const gpu: Command = {
   name: "gpu",
-  summary: "list GPUs; show or trim the device code of CUDA libraries",
+  summary: "list GPUs; show, trim or try the device code of CUDA libraries",
   arguments: [
-    { name: "action", summary: "list (the default), inspect or trim" },
-    { name: "path", summary: "inspect: a folder, a library or an image; trim: a folder, such as an environment" },
+    { name: "action", summary: "list (the default), inspect, trim or check" },
+    { name: "path", summary: "inspect: a folder, a library or an image; trim: a folder; check: an image" },
   ],
   options: [
     { flags: "--targets <gpus>", summary: "GPUs that code is kept for: t4,a10 or 7.5,8.6", repeat: true },
@@ -17,6 +17,15 @@ export const gpu: Command = {
     { flags: "--keep-ptx", summary: "trim: keep the newest PTX, for GPUs that come later" },
     { flags: "--check", summary: "inspect: decompress all code, and hold it against what its headers say" },
     { flags: "--cuda <version>", summary: "list: what this CUDA needs and supports" },
+    { flags: "--print", summary: "check: print the program, for any Python that has torch" },
+    { flags: "--cpu", summary: "check: compute on the CPU where there is no GPU; the verdict stays open" },
+    { flags: "--models", summary: "check: whole networks too" },
+    { flags: "--python <path>", summary: "check: the interpreter in the image that has torch; python3 unless given" },
+    {
+      flags: "--engine <engine>",
+      summary: "check: what runs the image; the first that answers unless given",
+      choices: ["docker", "podman"],
+    },
   ],
   examples: [
     "sheaf gpu list --cuda 12.1",
@@ -24,14 +33,22 @@ export const gpu: Command = {
     "sheaf gpu inspect .venv --targets t4,l4",
     "sheaf gpu inspect demeterai-worker",
     "sheaf gpu trim .venv --targets t4,a10,h100 -o trimmed",
+    "sheaf gpu check demeterai-worker",
+    "sheaf gpu check --print | kubectl exec -i POD -- python3 -",
   ],
   async run(input, context) {
     const action = input.arguments[0] ?? "list";
     if (action === "list") return list(input);
     if (action === "inspect") return (await import("../gpu/inspect.ts")).inspectCode(input, context);
     if (action === "trim") return (await import("../gpu/trim.ts")).trim(input, context);
+    if (action === "check") return (await import("../gpu/check.ts")).check(input, context);
     throw new SheafError("SHEAF_OPTION", `sheaf gpu knows no ${JSON.stringify(action)}`, {
-      hint: ["sheaf gpu list", "sheaf gpu inspect PATH|IMAGE", "sheaf gpu trim FOLDER --targets t4 -o FOLDER"],
+      hint: [
+        "sheaf gpu list",
+        "sheaf gpu inspect PATH|IMAGE",
+        "sheaf gpu trim FOLDER --targets t4 -o FOLDER",
+        "sheaf gpu check IMAGE",
+      ],
     });
   },
 };

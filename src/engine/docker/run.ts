@@ -5,6 +5,7 @@ import type { ContainerOptions, RunningContainer } from "../engine.ts";
 import type { ExecResult } from "../exec.ts";
 import { probeEvidence, type HealthListener, type HealthStatus } from "../health.ts";
 import { boundedText } from "../bounded-output.ts";
+import { allGpus } from "../gpus.ts";
 import { portTaken, type PortMapping } from "../ports.ts";
 import type { DockerApi } from "./api.ts";
 import { readFrames } from "./stream.ts";
@@ -65,6 +66,7 @@ function creation(options: ContainerOptions): unknown {
       })),
       ...networkMode(options.network),
       ...(options.memory === undefined ? {} : { Memory: options.memory }),
+      ...(options.gpus ? { DeviceRequests: [deviceRequest(options.gpus)] } : {}),
       ...(options.restricted
         ? {
             CapDrop: ["ALL"],
@@ -77,6 +79,11 @@ function creation(options: ContainerOptions): unknown {
         : {}),
     },
   };
+}
+
+/** As `docker run --gpus all` and `--device nvidia.com/gpu=all` ask for them. */
+function deviceRequest(gpus: NonNullable<ContainerOptions["gpus"]>): unknown {
+  return gpus === "cdi" ? { Driver: "cdi", DeviceIDs: [allGpus] } : { Driver: "", Count: -1, Capabilities: [["gpu"]] };
 }
 
 function networkMode(network: ContainerOptions["network"]): { NetworkMode?: string } {

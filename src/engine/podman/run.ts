@@ -6,6 +6,7 @@ import { SheafError } from "../../errors.ts";
 import { collectOutput } from "../bounded-output.ts";
 import type { ContainerOptions, RunningContainer } from "../engine.ts";
 import type { Healthcheck } from "../../oci/types.ts";
+import { allGpus } from "../gpus.ts";
 import { parseHealthcheck } from "../health.ts";
 import { monitorHealth } from "../health-monitor.ts";
 import { exitStatus } from "../namespaces.ts";
@@ -102,6 +103,7 @@ function createArguments(options: ContainerOptions): string[] {
     ...(options.tmpfs ?? []).flatMap((folder) => ["--tmpfs", folder]),
     ...mounts,
     ...networkWords(options.network),
+    ...(options.gpus ? ["--device", allGpus] : []),
     ...(options.memory === undefined ? [] : ["--memory", `${options.memory}b`]),
     ...(options.restricted ? ["--cap-drop", "all", "--security-opt", "no-new-privileges"] : []),
     ...(options.entrypoint ? ["--entrypoint", JSON.stringify(options.entrypoint)] : []),
