@@ -12,6 +12,8 @@ import type { RuntimeConfig } from "../../src/oci/types.ts";
 import type { ContractSettings } from "../../src/project/config/schema.ts";
 import { openStore } from "../../src/store/store.ts";
 import { verifyRunning } from "../contract/running-image.ts";
+import { earlyModule, workerDefects } from "../contract/worker-defects.ts";
+import { layerOf } from "../engine/images.ts";
 
 import { namespacesWork } from "../engine/namespaces-available.ts";
 import { dockerEngine, podman, requireOrSkip, tool } from "../lab/lab.ts";
@@ -38,14 +40,20 @@ const engines: [Runtime["kind"], boolean][] = [
   ["podman", requireOrSkip("Podman", podman())],
 ];
 
-/** The checks of workers, and of the others those that a defect may break. */
-async function verified(
-  config: RuntimeConfig,
-  contract: ContractSettings,
-  engine: Runtime["kind"],
-): Promise<CheckResult[]> {
+interface Held {
+  config?: RuntimeConfig;
+  contract?: ContractSettings;
+  engine?: Runtime["kind"];
+}
+
+/** The running checks of the worker with another configuration. */
+async function verified({ config = {}, contract, engine = "none" }: Held): Promise<CheckResult[]> {
   const { rootfs: _, history: __, ...rest } = image.config;
-  const changed = buildImage({ layers: image.layers, config: { ...rest, config: { ...rest.config, ...config } } });
+  const own = rest.config ?? {};
+  const changed = buildImage({
+    layers: [...image.layers, layerOf([{ path: "app/early.py", data: earlyModule }])],
+    config: { ...rest, config: { ...own, ...config, Env: [...(own.Env ?? []), ...(config.Env ?? [])] } },
+  });
   const { verdict, bugs } = await verifyRunning(changed, { starts: 1, ...contract }, { engine, folder: sharedStore });
   expect(bugs).toEqual([]);
   return verdict.checks.filter(({ group }) => group === "runtime");
@@ -58,7 +66,7 @@ describe.skipIf(!requireOrSkip("redis-server", tool("redis-server")))(
       "is healthy while it is busy, and loses no task (%s)",
       { timeout: 180_000 },
       async (engine) => {
-        const checks = await verified({}, {}, engine);
+        const checks = await verified({ engine });
         expect(checks.filter(({ verdict, notRun }) => verdict === "fail" || notRun)).toEqual([]);
         const of = (id: string) => checks.find((check) => check.id === id);
         expect(of("runtime.worker-busy")).toMatchObject({
@@ -71,5 +79,28 @@ describe.skipIf(!requireOrSkip("redis-server", tool("redis-server")))(
         });
       },
     );
+
+    it.skipIf(!namespacesWork()).each(workerDefects)(
+      "$id finds $what, and no other does",
+      { timeout: 180_000 },
+      async ({ id, config, contract }) => {
+        const checks = await verified({ config, ...(contract ? { contract } : {}) });
+        expect(checks.find((check) => check.id === id)).toMatchObject({ verdict: "fail" });
+        const failed = checks.filter(({ verdict }) => verdict === "fail");
+        expect(failed.map((check) => `${check.id}: ${check.measured}`)).toEqual([expect.stringContaining(`${id}: `)]);
+        expect(failed[0]?.hint).toMatch(/\w/);
+      },
+    );
+
+    it.skipIf(!namespacesWork())("is not tried where it can't be, and says why", { timeout: 180_000 }, async () => {
+      const Cmd = ["python3", "-E", "-m", "celery", "-A", "app.celery_app", "worker", "--pool=solo"];
+      const others = ["user", "healthcheck", "health-negative", "zombies", "read-only", "arbitrary-user", "no-network"];
+      const skip = Object.fromEntries(others.map((id) => [`runtime.${id}`, "not asked here"]));
+      const checks = await verified({ config: { Cmd }, contract: { skip } });
+      const worker = checks.filter(({ id }) => id.startsWith("runtime.worker"));
+      expect(worker.map(({ notRun, measured }) => [notRun, measured])).toEqual(
+        [1, 2].map(() => [true, "the worker loads no module by PYTHONPATH, so no task can be tried"]),
+      );
+    });
   },
 );

@@ -4,6 +4,7 @@ import { parseHealthcheck, probeEvidence } from "../../engine/health.ts";
 import { installedDistributions } from "../facts/distributions.ts";
 import { fail, type Finding, notApplicable, notRun, pass, warn } from "../finding.ts";
 import type { RunningCheck, RunningContext } from "./running-check.ts";
+import type { Session } from "./session.ts";
 import { judgeStop, stopOf } from "./stop.ts";
 import { secondsText } from "./texts.ts";
 import { guarded } from "./with-container.ts";
@@ -92,6 +93,9 @@ function lost(judged: Finding, place: Awaited<ReturnType<WorkerTrial["place"]>>,
   });
 }
 
+/** Why a worker could not be made busy: it is waited for once. */
+const idle = new WeakMap<Session, NotBusy>();
+
 type BusyCheck = (trial: WorkerTrial, context: RunningContext) => Promise<Finding>;
 
 /** Gives a worker that is busy to one check. */
@@ -105,10 +109,13 @@ async function withBusyWorker(context: RunningContext, check: BusyCheck): Promis
     if (session.brokerless !== undefined) return notRun(session.brokerless);
     let trial: WorkerTrial | undefined;
     try {
+      const known = idle.get(session);
+      if (known) throw known;
       trial = await WorkerTrial.start(context);
       return await check(trial, context);
     } catch (error) {
       if (!(error instanceof NotBusy)) throw error;
+      idle.set(session, error);
       if (!error.isDefect) return notRun(error.message);
       return fail(error.message, {
         evidence: error.evidence,
