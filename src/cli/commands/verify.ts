@@ -155,7 +155,9 @@ async function runningOf(
   const { openSession } = await import("../../contract/running/open-session.ts");
   const { store, emit, signal } = context;
   const engine = textOption(input, "engine") as Runtime["kind"] | undefined;
-  const session = await openSession({ image, contract, facts, store, emit, signal, ...(engine ? { engine } : {}) });
+  const composed = async () => (await import("../compose-broker.ts")).composeBroker(context);
+  const options = { image, contract, facts, store, emit, signal, composeBroker: composed };
+  const session = await openSession({ ...options, ...(engine ? { engine } : {}) });
   if (typeof session === "string") return { notRunning: session };
   context.onClose(() => session.close());
   return { session };
