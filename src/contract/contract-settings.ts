@@ -1,3 +1,4 @@
+import { capabilityName } from "../cuda/architecture.ts";
 import type { Contract } from "./contract.ts";
 
 /** The contract as settings, so that what is printed can be kept as a file and given to `--contract`. */
@@ -29,6 +30,7 @@ export function contractSettings(contract: Contract): Record<string, unknown> {
     setuid: contract.setuid,
     cuda: contract.cuda,
     "driver-label": contract.driverLabel,
+    "gpu-targets": contract.gpuTargets?.map(capabilityName),
     "allow-files": contract.allowFiles,
     "allow-libraries": contract.allowLibraries,
     "build-args": contract.buildArgs,

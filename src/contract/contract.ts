@@ -1,3 +1,5 @@
+import { parseGpuTargets } from "../cuda/gpus.ts";
+import { cudaLabels, targetsOfLabel } from "../cuda/labels.ts";
 import { SheafError } from "../errors.ts";
 import type { RuntimeConfig } from "../oci/types.ts";
 import { parseSize } from "../project/config/parse-size.ts";
@@ -41,6 +43,8 @@ export interface Contract {
   /** `none`, `any`, or a release such as `12.1`. */
   cuda: string;
   driverLabel: string;
+  /** Compute capabilities, as 86, that there must be device code for; undefined where nobody promises any. */
+  gpuTargets?: number[];
   allowFiles: string[];
   allowLibraries: string[];
   buildArgs: string[];
@@ -80,7 +84,7 @@ export interface ContractInput {
 
 /**
  * The contract as it applies: defaults for the role, the configuration's, and in it the image's own, each over the one before.
- * @throws SheafError SHEAF_CONTRACT when the configuration has no such image
+ * @throws SheafError SHEAF_CONTRACT when the configuration has no such image; SHEAF_GPU for a GPU that is not known
  */
 export function resolveContract(input: ContractInput): Contract {
   const { config = {}, planned } = input;
@@ -111,7 +115,8 @@ export function resolveContract(input: ContractInput): Contract {
     duplicates: bytes(merged.duplicates) ?? 20_000_000,
     setuid: merged.setuid ?? (promised ? "none" : "packaged"),
     cuda: merged.cuda ?? own.gpu?.cuda ?? (role === "worker" || role === "other" || role === "base" ? "any" : "none"),
-    driverLabel: merged["driver-label"] ?? "sheaf.cuda.min-driver",
+    driverLabel: merged["driver-label"] ?? cudaLabels.minDriver,
+    ...defined({ gpuTargets: gpuTargetsOf(merged["gpu-targets"] ?? own.gpu?.targets, input.runtime) }),
     allowFiles: merged["allow-files"] ?? [],
     allowLibraries: merged["allow-libraries"] ?? [],
     buildArgs: merged["build-args"] ?? [],
@@ -140,6 +145,12 @@ export function resolveContract(input: ContractInput): Contract {
     },
     checks: merged.checks ?? {},
   };
+}
+
+/** @throws SheafError SHEAF_GPU for a GPU that is not known */
+function gpuTargetsOf(told: readonly string[] | undefined, { Labels }: RuntimeConfig): number[] | undefined {
+  const targets = told ? parseGpuTargets(told).map(({ sm }) => sm) : targetsOfLabel(Labels);
+  return targets.length > 0 ? targets : undefined;
 }
 
 /** The later outranks the earlier; tables are joined, lists are replaced. */

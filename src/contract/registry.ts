@@ -10,7 +10,9 @@ import { filesDevices, filesSetuid, filesTmp, filesWorldWritable } from "./check
 import { filesSecret, filesUnwanted } from "./checks/files-unwanted.ts";
 import { filesDeleted, filesDuplicates, filesReplaced } from "./checks/files-waste.ts";
 import { formatChecks } from "./checks/format.ts";
-import { gpuCudaAbsent, gpuCudaVersion, gpuDriverLibrary, gpuMinDriver, gpuOneCuda } from "./checks/gpu.ts";
+import { gpuCudaAbsent, gpuCudaVersion, gpuDriverLibrary, gpuOneCuda } from "./checks/gpu.ts";
+import { gpuMinDriver } from "./checks/gpu-driver.ts";
+import { gpuTargets } from "./checks/gpu-targets.ts";
 import { nativeArchitecture, nativeLibraries, nativeSymbols } from "./checks/native.ts";
 import { pythonBytecode } from "./checks/python-bytecode.ts";
 import {
@@ -62,6 +64,7 @@ export const staticChecks: readonly StaticCheck[] = [
   gpuOneCuda,
   gpuCudaVersion,
   gpuDriverLibrary,
+  gpuTargets,
   gpuMinDriver,
   sizeUnpacked,
   sizeCompressed,

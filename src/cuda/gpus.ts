@@ -240,7 +240,8 @@ export function cudaOfDriver(driver: string): string | undefined {
   return known.at(-1)?.[0];
 }
 
-function isOlder(driver: string, other: string): boolean {
+/** Compares versions of drivers number by number; what one lacks is 0. */
+export function isOlder(driver: string, other: string): boolean {
   const [numbers, others] = [driver, other].map((text) => text.split(".").map(Number)) as [number[], number[]];
   for (const [index, limit] of others.entries()) {
     const difference = (numbers[index] ?? 0) - limit;

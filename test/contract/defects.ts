@@ -296,8 +296,17 @@ export const defects: Defect[] = [
   gpu("gpu.driver-library", "libcuda.so.1 of the builder", (parts) => {
     lastLayer(parts).push(file("usr/local/lib/libcuda.so.1", elf({ soname: "libcuda.so.1", needed: ["libc.so.6"] })));
   }),
+  gpu("gpu.targets", "device code that was trimmed for another GPU", (parts) => {
+    parts.settings = {
+      ...parts.settings,
+      images: { worker: { role: "worker", gpu: { cuda: "12.1", targets: ["t4"] } } },
+    };
+  }),
   gpu("gpu.min-driver", "no word of the driver", (parts) => {
     parts.config.Labels = { "org.opencontainers.image.title": "shop-worker" };
+  }),
+  gpu("gpu.min-driver", "a driver that came before its CUDA", (parts) => {
+    parts.config.Labels = { ...parts.config.Labels, "sheaf.cuda.min-driver": "470.82.01" };
   }),
 
   // Size.

@@ -11,6 +11,8 @@ import type { RuntimeConfig } from "../../src/oci/types.ts";
 import type { SheafConfig } from "../../src/project/config/schema.ts";
 import { parseDockerfile } from "../../src/project/evidence/dockerfile.ts";
 import { formatRecord, recordHash } from "../../src/wheel/record.ts";
+import { buildFatBinary, type ImageSpec } from "../cuda/build-fat-binary.ts";
+import { buildLibrary } from "../cuda/build-library.ts";
 import { buildElf, type ElfSpec } from "../elf/build-elf.ts";
 import { d, f, imageOf, layerOf, s, tarOf, type TarSpec } from "../oci/images.ts";
 
@@ -83,6 +85,12 @@ CMD ["uvicorn", "app.main:app", "--host", "0.0.0.0", "--port", "8000"]
   };
 }
 
+/** A distribution with device code: a list of images for each fat binary of its library. */
+export function kernels(binaries: ImageSpec[][]): TarSpec[] {
+  const { bytes } = buildLibrary({ fatBinaries: binaries.map((images) => buildFatBinary(images)) });
+  return distribution({ name: "kernels", version: "1.0", files: { "kernels/_C.so": bytes } });
+}
+
 /** The same base with a Celery worker for a GPU. */
 export function gpuParts(): ImageParts {
   const parts = apiParts();
@@ -98,6 +106,10 @@ export function gpuParts(): ImageParts {
       version: "12.1.105",
       files: { "nvidia/cuda_runtime/lib/libcudart.so.12": elf({ soname: "libcudart.so.12", needed: ["libc.so.6"] }) },
     }),
+    ...kernels([
+      [{ sm: 80 }, { sm: 86 }],
+      [{ sm: 80 }, { kind: "ptx", sm: 80 }],
+    ]),
   );
   parts.layers[2]?.push(f("app/app/worker.py", "from celery import Celery\n\napp = Celery()\n"));
   parts.config = {
@@ -110,7 +122,10 @@ export function gpuParts(): ImageParts {
       "sheaf.cuda.min-driver": "530.30.02",
     },
   };
-  parts.settings = { ...parts.settings, images: { worker: { role: "worker", gpu: { cuda: "12.1" } } } };
+  parts.settings = {
+    ...parts.settings,
+    images: { worker: { role: "worker", gpu: { cuda: "12.1", targets: ["a10"] } } },
+  };
   parts.dockerfile.text = parts.dockerfile.text
     .replace(/EXPOSE.*\n/, "")
     .replace(/CMD \["uvicorn.*\n/, 'CMD ["celery", "-A", "app.worker", "worker", "--pool=solo"]\n');

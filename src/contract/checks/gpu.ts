@@ -1,7 +1,6 @@
 import { formatBytes } from "../../units.ts";
 import type { StaticCheck } from "../check.ts";
 import { cudaReleases, cudaTraces } from "../facts/cuda.ts";
-import { environmentOf } from "../facts/programs.ts";
 import { fail, notApplicable, pass } from "../finding.ts";
 import { firstOf, sum } from "../lists.ts";
 import { fileName } from "../role.ts";
@@ -100,27 +99,3 @@ export const gpuDriverLibrary: StaticCheck = {
 
 const driver =
   /^lib(?:cuda|cudadebugger|nvidia-(?:ml|ptxjitcompiler|nvvm|opencl|encode|fbc|cfg)|nvcuvid|nvoptix)\.so(?:\.[\d.]+)?$/;
-
-export const gpuMinDriver: StaticCheck = {
-  id: "gpu.min-driver",
-  title: "the image says which driver it needs",
-  holds: "An image with CUDA has the contract's label for the oldest driver, or NVIDIA_REQUIRE_CUDA.",
-  why: "On an older driver everything starts, and the first kernel fails; whoever schedules it has nothing to go by.",
-  sources: ["NVIDIA Container Toolkit: NVIDIA_REQUIRE_CUDA", "CUDA toolkit release notes, table 3"],
-  run: ({ image, facts, contract }) => {
-    if (facts.derived(cudaTraces).length === 0) return notApplicable(noCuda);
-    const config = image.config.config ?? {};
-    const label = config.Labels?.[contract.driverLabel];
-    const required = environmentOf(config).get("NVIDIA_REQUIRE_CUDA");
-    if (label !== undefined && /^\d{3}(?:\.\d+)*$/.test(label)) return pass(`driver ${label} or newer`);
-    if (required) return pass(`NVIDIA_REQUIRE_CUDA ${required.slice(0, 40)}`);
-    return fail(
-      label === undefined
-        ? "nothing says which driver is needed"
-        : `${contract.driverLabel} is ${JSON.stringify(label)}`,
-      {
-        hint: `LABEL ${contract.driverLabel}="530.30.02" (for CUDA 12.1), or ENV NVIDIA_REQUIRE_CUDA="cuda>=12.1"`,
-      },
-    );
-  },
-};

@@ -57,6 +57,8 @@ export const ContractSettings = z.strictObject({
   setuid: z.enum(["none", "packaged"]).optional(),
   /** `none`, `any`, or the release of CUDA that the image must have. */
   cuda: z.string().optional(),
+  /** GPUs that every framework in the image must have code for: names or compute capabilities. */
+  "gpu-targets": z.array(z.string()).optional(),
   /** Label that says which driver the image needs. */
   "driver-label": z.string().optional(),
   /** Paths, in .gitignore's syntax, that `files.*` says nothing of. */
