@@ -140,6 +140,7 @@ function readSegments({ view, programHeaderOffset: table, programHeaderSize: siz
   if (table === 0 || count === 0) return [];
   const wide = view.class === 64;
   if (size < (wide ? 56 : 32)) throw brokenElf(`its program headers have ${size} bytes`);
+  if (count > mostSegments) throw brokenElf(`it counts ${count} program headers`);
   view.check(table, size * count, "the program header table");
   return Array.from({ length: count }, (_, index) => {
     const at = table + index * size;
@@ -166,6 +167,9 @@ function readSegments({ view, programHeaderOffset: table, programHeaderSize: siz
     };
   });
 }
+
+/** The kernel takes a thousand. */
+const mostSegments = 0xffff;
 
 type UnnamedSection = Omit<Section, "name"> & { nameOffset: number };
 

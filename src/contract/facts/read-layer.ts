@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
+import { isMainThread } from "node:worker_threads";
 
 import { openCompressed } from "../../archive/decompress.ts";
+import { blockSize } from "../../archive/tar-format.ts";
 import { tarError, type TarFacts } from "../../archive/tar-header.ts";
 import { TarScanner } from "../../archive/tar-scan.ts";
 import { SheafError } from "../../errors.ts";
-import { type BlobPlace, streamPlace } from "../../oci/blob-place.ts";
+import { type BlobPlace, lendFile, streamPlace } from "../../oci/blob-place.ts";
+import type { FilePlace } from "../../oci/blob-source.ts";
 import type { Layer } from "../../oci/image.ts";
 import type { Interest } from "./content-rules.ts";
 import type { ContentFacts } from "./file-fact.ts";
@@ -48,8 +51,23 @@ export interface ReadingTasks {
 }
 
 export async function readLayerTask({ place, mediaType, interest, budget }: LayerTask): Promise<LayerReading> {
-  return readLayer({ mediaType, compressed: () => streamPlace(place) }, new ReadingBudget(interest, budget));
+  const isLent = !isMainThread && "file" in place && isArchive(place);
+  const compressed = () => (isLent ? lent(place) : streamPlace(place));
+  return readLayer({ mediaType, compressed }, new ReadingBudget(interest, budget));
 }
+
+/** What isn't compressed is looked at where it was read: no decoder holds on to its memory. */
+async function* lent(place: FilePlace): AsyncGenerator<Uint8Array, void, void> {
+  yield* lendFile(place);
+}
+
+/** Whether the blob is a tar archive as it is. */
+function isArchive(place: FilePlace): boolean {
+  const [header] = lendFile({ ...place, size: Math.min(blockSize, place.size) });
+  return header !== undefined && Buffer.from(header.subarray(257, 262)).equals(ustar);
+}
+
+const ustar = Buffer.from("ustar");
 
 /** Streams a layer once: digests and sizes of both forms, and every entry with what is worth knowing of it. */
 export async function readLayer(
