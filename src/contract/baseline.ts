@@ -1,6 +1,6 @@
 import { SheafError } from "../errors.ts";
 import { isTable, parseToml } from "../project/toml.ts";
-import type { CheckResult } from "./verdict.ts";
+import type { BaselineReport, CheckResult } from "./verdict.ts";
 
 /** Known failures that are accepted for a while. */
 export interface Baseline {
@@ -41,29 +41,37 @@ export async function readBaseline(file: string, text: string, today: string): P
   });
 }
 
-/** Failures that the baseline accepts become warnings; entries that are over, or match nothing, are told. */
+/** Failures that the baseline accepts become warnings; what is new since it, is over, or matches nothing, is told. */
 export function applyBaseline(
   results: readonly CheckResult[],
-  baseline: Baseline | undefined,
-): { checks: CheckResult[]; stale: string[] } {
-  if (!baseline) return { checks: [...results], stale: [] };
-  const { entries, file, today } = baseline;
-  const used = new Set<BaselineEntry>();
+  { entries, file, today }: Baseline,
+): { checks: CheckResult[]; report: BaselineReport } {
+  const report: BaselineReport = { file, accepted: [], new: [], expired: [], unused: [] };
   const checks = results.map((result): CheckResult => {
-    const entry = entries.find(({ id }) => id === result.id);
-    if (!entry || result.verdict !== "fail") return result;
-    used.add(entry);
+    const { id, verdict, evidence = [] } = result;
+    if (verdict !== "fail") return result;
+    // Of several entries for one check the longest counts.
+    const entry = entries.filter((each) => each.id === id).toSorted((a, b) => (a.until < b.until ? 1 : -1))[0];
+    if (!entry) {
+      report.new.push(id);
+      return result;
+    }
     const { reason, until } = entry;
-    if (until >= today) return { ...result, verdict: "warn", accepted: { reason, until } };
-    const evidence = [...(result.evidence ?? []), `${file} accepted it until ${until}: ${reason}`];
-    return { ...result, evidence };
+    if (until >= today) {
+      report.accepted.push(id);
+      return { ...result, verdict: "warn", accepted: { reason, until } };
+    }
+    report.expired.push(id);
+    return { ...result, evidence: [...evidence, `${file} accepted it until ${until}: ${reason}`] };
   });
-  const ran = new Set(results.filter(({ verdict }) => verdict !== "skipped").map(({ id }) => id));
-  const known = new Set(results.map(({ id }) => id));
-  const stale = entries
-    .filter((entry) => !used.has(entry) && (ran.has(entry.id) || !known.has(entry.id)))
-    .map(({ id }) => (known.has(id) ? `${id} does not fail any more` : `${id} is no check`));
-  return { checks, stale };
+  const verdicts = new Map(results.map(({ id, verdict }) => [id, verdict]));
+  for (const id of new Set(entries.map((entry) => entry.id))) {
+    const verdict = verdicts.get(id);
+    if (verdict === undefined) report.unused.push({ id, why: "is no check" });
+    // What was not run may fail again, and so may what could not decide.
+    else if (verdict === "pass" || verdict === "warn") report.unused.push({ id, why: "does not fail any more" });
+  }
+  return { checks, report };
 }
 
 function readEntry(value: unknown): BaselineEntry | string {

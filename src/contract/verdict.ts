@@ -27,9 +27,22 @@ export interface ImageVerdict {
   verdict: "pass" | "fail" | "incomplete";
   /** In the order of the groups. */
   checks: CheckResult[];
-  /** Entries of the baseline that accept nothing any more. */
-  staleBaseline: string[];
+  /** How what fails stands to the baseline; absent where none was given. */
+  baseline?: BaselineReport;
   seconds: number;
+}
+
+/** Checks by their ids, but for `file`, which is as the person named it. */
+export interface BaselineReport {
+  file: string;
+  /** Failures that it accepts, which count as warnings. */
+  accepted: string[];
+  /** Failures that it does not speak of. */
+  new: string[];
+  /** Failures that it accepted until a day that is over. */
+  expired: string[];
+  /** Its entries that accept nothing: what they name passes, or is no check. */
+  unused: { id: string; why: string }[];
 }
 
 export function overallVerdict(checks: readonly CheckResult[]): ImageVerdict["verdict"] {

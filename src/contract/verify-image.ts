@@ -1,3 +1,4 @@
+import { targetsOfLabel } from "../cuda/labels.ts";
 import { SheafError } from "../errors.ts";
 import type { Image } from "../oci/image.ts";
 import { applyBaseline, type Baseline } from "./baseline.ts";
@@ -38,6 +39,8 @@ export interface Verification {
   verdict: ImageVerdict;
   /** For reports that show the image's bytes. */
   facts: ImageFacts;
+  /** Compute capabilities, as 86, that its label promises code for. */
+  gpuTargets?: number[];
   /** What each check of the verdict holds and why, by id. */
   abouts: ReadonlyMap<string, CheckAbout>;
   /** The first start of the image, where it was run and answered. */
@@ -71,7 +74,7 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
   }
   for (const check of rebuildChecks) await add(check, () => rebuild(check, options));
   const ordered = groups.flatMap((group) => results.filter((result) => result.group === group));
-  const { checks, stale } = applyBaseline(ordered, baseline);
+  const { checks, report } = baseline ? applyBaseline(ordered, baseline) : { checks: ordered };
   return {
     verdict: {
       image: name,
@@ -80,10 +83,11 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
       ...(session ? { runtime: session.runtime.description } : {}),
       verdict: overallVerdict(checks),
       checks,
-      staleBaseline: stale,
+      ...(report ? { baseline: report } : {}),
       seconds: secondsSince(start),
     },
     facts,
+    gpuTargets: targetsOfLabel(image.config.config?.Labels),
     abouts,
     ...(session && session.moments.length > 0 ? { start: session.moments } : {}),
     bugs,

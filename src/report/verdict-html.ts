@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 
-import type { CheckResult, ImageVerdict } from "../contract/verdict.ts";
+import type { BaselineReport, CheckResult, ImageVerdict } from "../contract/verdict.ts";
 import type { Verification } from "../contract/verify-image.ts";
 import { formatBytes, formatSeconds, plural } from "../units.ts";
+import { baselineLines } from "./baseline-lines.ts";
 import { byteTree } from "./html/byte-tree.ts";
 import { checkGroups } from "./html/checks.ts";
 import { figures } from "./html/figures.ts";
@@ -29,7 +30,7 @@ export function verdictHtml({ verdict, facts, abouts, start }: Verification): st
       <body>
         ${headerMarkup(verdict)}
         <main>
-          ${figures(verdict.checks)}
+          ${baselineMarkup(verdict.baseline)} ${figures(verdict.checks)}
           ${
             start && start.length > 0
               ? markup`<section aria-labelledby="start">
@@ -54,7 +55,6 @@ export function verdictHtml({ verdict, facts, abouts, start }: Verification): st
             <h2 id="checks">Checks</h2>
             ${checkGroups(verdict.checks, abouts)}
           </section>
-          ${staleMarkup(verdict.staleBaseline)}
         </main>
         <footer>Written by sheaf verify. A check that did not run is never green.</footer>
         <script>${trusted(pageScript)}</script>
@@ -84,7 +84,9 @@ function headerMarkup(verdict: ImageVerdict): Markup {
             ${wrong.slice(0, 12).map(
               (check) =>
                 markup`<li>
-                  <a href="#${check.id}"><code>${check.id}</code></a> <bdi>${check.measured}</bdi>
+                  <a href="#${check.id}"><code>${check.id}</code></a> <bdi>${check.measured}</bdi>${
+                    verdict.baseline?.new.includes(check.id) ? markup` <b class="new">new</b>` : undefined
+                  }
                 </li>`,
             )}${wrong.length > 12 ? markup`<li>and ${wrong.length - 12} more</li>` : undefined}
           </ul>`
@@ -138,13 +140,12 @@ function mark({ verdict }: ImageVerdict): string {
   return { pass: "✓", fail: "✗", incomplete: "–" }[verdict];
 }
 
-function staleMarkup(lines: readonly string[]): Markup | undefined {
-  if (lines.length === 0) return undefined;
-  return markup`<section aria-labelledby="stale">
-    <h2 id="stale">Baseline</h2>
-    <p>These entries accept nothing any more:</p>
+function baselineMarkup(report: BaselineReport | undefined): Markup | undefined {
+  if (!report) return undefined;
+  return markup`<section aria-labelledby="baseline">
+    <h2 id="baseline">Since the baseline</h2>
     <ul>
-      ${lines.map((line) => markup`<li>${line}</li>`)}
+      ${baselineLines(report).map((line) => markup`<li><bdi>${line}</bdi></li>`)}
     </ul>
   </section>`;
 }

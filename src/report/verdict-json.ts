@@ -10,7 +10,7 @@ export function verdictJson(verdict: ImageVerdict): Record<string, unknown> {
     verdict: verdict.verdict,
     seconds: verdict.seconds,
     checks: verdict.checks.map(checkJson),
-    staleBaseline: verdict.staleBaseline,
+    baseline: verdict.baseline ?? null,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { CheckResult, ImageVerdict } from "../contract/verdict.ts";
+import { baselineLines } from "./baseline-lines.ts";
 import { printable } from "./text.ts";
 
 const marks: Record<CheckResult["verdict"], string> = { pass: "✓", fail: "✗", warn: "!", skipped: "–", error: "?" };
@@ -18,6 +19,7 @@ export function verdictMarkdown(verdict: ImageVerdict): string {
     `## ${markdownText(verdict.image)}: ${titles[verdict.verdict]}`,
     "",
     `${count("pass")} passed, ${count("fail")} failed, ${count("warn")} warned, ${count("error")} undecided, ${notRun} not run · \`${verdict.digest}\` · ${verdict.platform}`,
+    ...(verdict.baseline ? ["", ...baselineLines(verdict.baseline).map((line) => `- ${markdownText(line)}`)] : []),
     ...failing.flatMap(failureLines),
     "",
     "<details><summary>All checks</summary>",

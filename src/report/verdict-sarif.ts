@@ -37,7 +37,13 @@ export function verdictSarif({ verdict, abouts, bugs }: Verification, options: S
     results: checks.flatMap((check, ruleIndex) =>
       isResult(check) ? [result(check, { ruleIndex, verdict, options })] : [],
     ),
-    properties: { image: visibleText(image), digest, platform, verdict: verdict.verdict },
+    properties: {
+      image: visibleText(image),
+      digest,
+      platform,
+      verdict: verdict.verdict,
+      ...(verdict.baseline ? { newSinceBaseline: verdict.baseline.new } : {}),
+    },
   };
   const log = {
     $schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",

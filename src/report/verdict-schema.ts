@@ -23,6 +23,17 @@ const Check = z.strictObject({
     .describe("of a warning: a failure that the baseline accepts until that day"),
 });
 
+const ids = z.array(z.string());
+const Baseline = z.strictObject({
+  file: z.string(),
+  accepted: ids.describe("failures that it accepts, which count as warnings"),
+  new: ids.describe("failures that it does not speak of"),
+  expired: ids.describe("failures that it accepted until a day that is over"),
+  unused: z
+    .array(z.strictObject({ id: z.string(), why: z.string() }))
+    .describe("its entries that accept nothing any more"),
+});
+
 /** What `sheaf verify --format json` writes. */
 export const VerdictDocument = z.strictObject({
   image: z.string(),
@@ -34,7 +45,7 @@ export const VerdictDocument = z.strictObject({
     .describe("fail when a check failed or could not decide; incomplete when none failed and some were not run"),
   seconds: z.number(),
   checks: z.array(Check),
-  staleBaseline: z.array(z.string()),
+  baseline: Baseline.nullable().describe("null when none was given"),
 });
 
 /** Published as schemas/verdict.schema.json. */

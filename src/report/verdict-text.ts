@@ -1,5 +1,6 @@
 import type { CheckAbout, Group } from "../contract/check.ts";
-import type { CheckResult, ImageVerdict } from "../contract/verdict.ts";
+import type { BaselineReport, CheckResult, ImageVerdict } from "../contract/verdict.ts";
+import { baselineLines } from "./baseline-lines.ts";
 import { plural, printable, shorten, type Style, visibleLength, wrap } from "./text.ts";
 
 /** Checks whose findings say most of their group: they stand beside the counts. */
@@ -36,13 +37,12 @@ export function verdictText(verdict: ImageVerdict, style: Style, width: number):
   const told = failing
     .toSorted((a, b) => order[a.verdict] - order[b.verdict])
     .flatMap((check) => ["", ...failureLines(check, style, width)]);
-  const stale = verdict.staleBaseline.map((line) => `  ${style.yellow("baseline")}  ${printable(line)}`);
   return [
     ...wrap(printable(head), width),
     "",
     ...lines,
     ...told,
-    ...(stale.length > 0 ? ["", ...stale] : []),
+    ...baselineText(verdict.baseline, style, width),
     "",
     ...summaryLines(verdict, style, width),
   ].join("\n");
@@ -93,6 +93,18 @@ function failureLines(check: CheckResult, style: Style, width: number): string[]
     ...(check.verdict === "fail" && check.group !== "custom"
       ? [style.dim(`      sheaf verify --explain ${check.id}`)]
       : []),
+  ];
+}
+
+/** What the baseline accepts, what is new since it, and which of its entries are of no use. */
+function baselineText(report: BaselineReport | undefined, style: Style, width: number): string[] {
+  if (!report) return [];
+  const indent = " ".repeat(13);
+  return [
+    "",
+    ...baselineLines(report)
+      .flatMap((line) => wrap(printable(line), width - indent.length))
+      .map((line, index) => `${index === 0 ? `  ${style.dim("baseline".padEnd(11))}` : indent}${line}`),
   ];
 }
 

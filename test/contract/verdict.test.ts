@@ -6,8 +6,10 @@ import { describe, expect, it } from "vitest";
 import { applyBaseline, readBaseline } from "../../src/contract/baseline.ts";
 import { fail, notApplicable, notRun, pass } from "../../src/contract/finding.ts";
 import { type CheckResult, type ImageVerdict, overallVerdict } from "../../src/contract/verdict.ts";
+import { verdictHtml } from "../../src/report/verdict-html.ts";
 import { verdictJson } from "../../src/report/verdict-json.ts";
 import { verdictMarkdown } from "../../src/report/verdict-markdown.ts";
+import { verdictSarif } from "../../src/report/verdict-sarif.ts";
 import { VerdictDocument, verdictSchema } from "../../src/report/verdict-schema.ts";
 import { explanationText, verdictText } from "../../src/report/verdict-text.ts";
 import { staticChecks } from "../../src/contract/registry.ts";
@@ -97,18 +99,51 @@ describe("a baseline", () => {
   it("turns known failures into warnings until their day, and tells what it accepts in vain", async () => {
     const parts = apiParts();
     put(parts, file("app/tests/test_a.py", "x = 1\n"));
-    const { verdict } = await verifyParts(parts, await readBaseline("known.toml", text, "2026-11-23"));
+    const baseline = await readBaseline("known.toml", text, "2026-11-23");
+    const { verdict } = await verifyParts(parts, baseline);
     expect(verdict.verdict).toBe("incomplete");
     expect(verdict.checks.find(({ id }) => id === "files.tests")).toMatchObject({
       verdict: "warn",
       accepted: { reason: "shipped on purpose", until: "2026-12-31" },
     });
-    expect(verdict.staleBaseline).toEqual(["config.user does not fail any more", "files.nope is no check"]);
+    expect(verdict.baseline).toEqual({
+      file: "known.toml",
+      accepted: ["files.tests"],
+      new: [],
+      expired: [],
+      unused: [
+        { id: "config.user", why: "does not fail any more" },
+        { id: "files.nope", why: "is no check" },
+      ],
+    });
+  });
+
+  it("tells what is new since then, in every report", async () => {
+    const parts = apiParts();
+    put(parts, file("app/tests/test_a.py", "x = 1\n"));
+    put(parts, file("app/.env", "TOKEN=abcdefghijk\n"));
+    const verification = await verifyParts(parts, await readBaseline("known.toml", text, "2026-11-23"));
+    const { verdict } = verification;
+    expect(verdict).toMatchObject({ verdict: "fail", baseline: { accepted: ["files.tests"], new: ["files.secret"] } });
+    const told =
+      /known\\?\.toml accepts 1 of 2 failures: files\.tests[^]*new since then: files\.secret[^]*of no use: config\.user does/;
+    expect(verdictText(verdict, plain, 100)).toMatch(told);
+    expect(verdictMarkdown(verdict)).toMatch(told);
+    expect(verdictHtml(verification)).toMatch(told);
+    expect(JSON.parse(verdictSarif(verification, { version: "0" })).runs[0].properties).toMatchObject({
+      newSinceBaseline: ["files.secret"],
+    });
+    expect(VerdictDocument.parse(JSON.parse(JSON.stringify(verdictJson(verdict)))).baseline?.new).toEqual([
+      "files.secret",
+    ]);
+    // Where there is no baseline, nothing is said of it.
+    expect(verdictText((await verifyParts(parts)).verdict, plain, 100)).not.toContain("baseline");
   });
 
   it("is over after its day", async () => {
     const baseline = await readBaseline("known.toml", text, "2027-01-01");
-    const { checks } = applyBaseline([result("files.tests", fail("x", { hint: "y" }))], baseline);
+    const { checks, report } = applyBaseline([result("files.tests", fail("x", { hint: "y" }))], baseline);
+    expect(report).toMatchObject({ accepted: [], new: [], expired: ["files.tests"] });
     expect(checks[0]).toMatchObject({
       verdict: "fail",
       evidence: ["known.toml accepted it until 2026-12-31: shipped on purpose"],

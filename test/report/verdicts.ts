@@ -66,7 +66,13 @@ export async function hostileVerification(): Promise<Verification> {
     runtime: text,
     verdict: overallVerdict(checks),
     checks,
-    staleBaseline: [text],
+    baseline: {
+      file: text,
+      accepted: ["custom.warns"],
+      new: ["custom.fails"],
+      expired: [],
+      unused: [{ id: text, why: "is no check" }],
+    },
   };
   return { ...real, verdict, abouts, start };
 }

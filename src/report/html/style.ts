@@ -27,6 +27,7 @@ a { color: inherit; }
 .meta div { display: flex; gap: .4rem; min-width: 0; } .meta dt { flex: none; } .meta dd { margin: 0; color: var(--ink); min-width: 0; }
 .worst { list-style: none; margin: 1rem 0 0; padding: 0; }
 .worst li { margin: .15rem 0; }
+.new { color: var(--quiet); font-size: .85em; }
 .figures { list-style: none; margin: 2rem 0 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 12.5rem), 1fr)); gap: .75rem; }
 .figures a { display: block; height: 100%; padding: .8rem 1rem .9rem; background: var(--card); border: 1px solid var(--line); border-radius: 10px; text-decoration: none; }
 .figures a:hover { border-color: var(--quiet); }
