@@ -71,6 +71,9 @@ table { border-collapse: collapse; width: 100%; margin-top: .5rem; font-size: .9
 caption { text-align: left; } th { font-weight: 400; text-align: left; } th, td { padding: .3rem .8rem .3rem 0; vertical-align: middle; }
 tbody tr { border-top: 1px solid var(--line); } .figure { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; padding-right: 0; }
 .limit { color: var(--quiet); }
+.arch0 { --arch: #5b8fd0; } .arch1 { --arch: #e08a3c; } .arch2 { --arch: #4f9d69; } .arch3 { --arch: #a878c0; } .arch4 { --arch: #c9a227; } .arch5 { --arch: #4ba3a3; } .arch6 { --arch: #cf6a87; } .arch7 { --arch: #8a7a66; } .needless { --arch: var(--line); }
+.legend.device li::before { background: var(--arch); } .device .span { width: 55%; } .device .span > span:first-child { position: relative; display: block; height: 14px; }
+.device .span span span { position: absolute; inset: 0 auto 0 calc(var(--from) * 1%); width: max(1px, calc((var(--to) - var(--from)) * 1%)); background: var(--arch); border-right: 1px solid var(--paper); }
 .timeline .span { width: 50%; } .timeline .span span { position: relative; display: block; height: 10px; background: var(--block); border-radius: 5px; }
 .timeline .span span::after { content: ""; position: absolute; inset: 0 auto 0 calc(var(--from) * 1%); width: max(4px, calc((var(--to) - var(--from)) * 1%)); background: var(--good); border-radius: 5px; }
 .timeline .late .span span::after { background: var(--bad); }
@@ -92,5 +95,5 @@ footer { padding-top: 2.5rem; padding-bottom: 4rem; }
   .map { aspect-ratio: 4 / 5; } .tight > .label { display: none; } .zoomed > .kids > .tight:not(.tight-full) > .label { display: block; } .zoomed > .kids > .tight-full > .label { display: none; } .body { padding-left: 0; } .measured { display: block; margin-left: 1.3rem; } .timeline .span { width: 30%; } .figure { white-space: normal; } }
 @media (prefers-reduced-motion: no-preference) { .node { transition: filter .15s; } }
 @media print { :root { color-scheme: light; --paper: #fff; --card: #fff; } body { font-size: 11px; } header { padding-top: 0; } .crumbs, .told, summary::after { display: none !important; }
-  .map, .bar, .bar span, .span span, .legend li::before { print-color-adjust: exact; -webkit-print-color-adjust: exact; } .check, .map, .figures li { break-inside: avoid; } h2 { break-after: avoid; } a { text-decoration: none; } }
+  .map, .bar, .bar span, .span span, .device span, .legend li::before { print-color-adjust: exact; -webkit-print-color-adjust: exact; } .check, .map, .figures li { break-inside: avoid; } h2 { break-after: avoid; } a { text-decoration: none; } }
 `;
