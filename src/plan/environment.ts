@@ -11,6 +11,8 @@ import type { PythonLayout } from "../filesystem/layout.ts";
 import type { LayerRecord } from "../oci/compose-layer.ts";
 import type { Bytecode, PlannedPackage, PlanNote } from "./image-plan.ts";
 import { debianFiles } from "./debian-files.ts";
+import type { DeviceRequest } from "./gpu/device-options.ts";
+import type { DistributionCalls } from "./gpu/distribution-calls.ts";
 import type { DeviceOutcome } from "./gpu/outcome.ts";
 import { gather, type Gathered } from "./gather.ts";
 import type { GatherRequest, ReasonedDeb } from "./gather-request.ts";
@@ -86,8 +88,10 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
   if (known?.layers.every(({ record }) => record.parts.every((part) => services.store.hasBlob(part)))) {
     return { ...known, layers: known.layers.map((layer) => ({ ...layer, reused: true })) };
   }
+  const calls = await watchCalls(request.device);
   const gathered = await gather(request, services, async (installed) => {
     if (request.compiler === undefined) return new Map();
+    calls?.install(installed.wheels);
     return compileReached(
       {
         installed,
@@ -97,6 +101,7 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
         places: request.places,
         python: request.compiler,
         mtime: request.mtime,
+        ...(calls ? { onReached: (found, imports) => calls.see(found, imports) } : {}),
         ...(request.over && request.choice.kind === "base" ? { base: request.over.image } : {}),
       },
       services,
@@ -133,7 +138,7 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
       ),
       files: gathered.wheels.reduce((sum, { facts }) => sum + facts.strippedFiles, 0),
     },
-    ...(gathered.device ? { device: gathered.device } : {}),
+    ...(gathered.device ? { device: { ...gathered.device, ...(calls ? { calls: calls.all() } : {}) } } : {}),
     notes: [
       ...missingNotes(gathered.missing),
       ...gathered.collisionNotes.map((message): PlanNote => ({ level: "note", message })),
@@ -142,6 +147,13 @@ export async function prepareEnvironment(request: EnvironmentRequest, services: 
   };
   services.store.writeRecord("environment", key, environment);
   return environment;
+}
+
+/** Looks on at what distributions call of the parts of CUDA that are left out. */
+async function watchCalls(device: DeviceRequest | undefined): Promise<DistributionCalls | undefined> {
+  if (!device || device.leaveOut.length === 0) return undefined;
+  const { DistributionCalls } = await import("./gpu/distribution-calls.ts");
+  return new DistributionCalls(device.leaveOut);
 }
 
 interface ComposeInput {

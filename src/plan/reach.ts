@@ -31,6 +31,8 @@ export interface ReachRequest {
   /** Interpreter of this machine with the image's minor. */
   python: string;
   mtime: number;
+  /** Hears of each module that is reached, with the names that it imports. */
+  onReached?: (found: FoundModule, imports: readonly string[]) => void;
 }
 
 /**
@@ -57,7 +59,9 @@ export async function compileReached(
     const names = new ImportNames(services.store, request.places);
     const start = [...alwaysReached(request.platform), ...request.start];
     let turn = performance.now();
-    for (const { owner, path } of reached(indexModules(owners), start, names)) {
+    for (const { found, module } of reached(indexModules(owners), start, names)) {
+      const { owner, path } = found;
+      request.onReached?.(found, names.of(found, module));
       if (!owner.compiled?.has(path)) session.add(owner, path);
       if (performance.now() - turn < 10) continue;
       // Meanwhile sources flow to the compilers, and downloads come in.
@@ -72,8 +76,8 @@ export async function compileReached(
   }
 }
 
-function* reached(modules: Map<string, FoundModule>, start: string[], names: ImportNames): Generator<FoundModule> {
-  const byPath = new Map<string, { found: FoundModule; module: string }>();
+function* reached(modules: Map<string, FoundModule>, start: string[], names: ImportNames): Generator<NamedModule> {
+  const byPath = new Map<string, NamedModule>();
   for (const [module, found] of modules) byPath.set(found.path, { found, module });
   const paths = reachModules({
     start,
@@ -85,6 +89,12 @@ function* reached(modules: Map<string, FoundModule>, start: string[], names: Imp
   });
   for (const path of paths) {
     const known = byPath.get(path);
-    if (known) yield known.found;
+    if (known) yield known;
   }
+}
+
+interface NamedModule {
+  found: FoundModule;
+  /** Dotted. */
+  module: string;
 }

@@ -51,7 +51,7 @@ export function decideParts(question: DeviceQuestion): DeviceDecision {
     if (!reasons.has(part)) reasons.set(part, source);
   };
   for (const name of keep) for (const part of partsNamed(name)) wants(part, `keep = ["${name}"]`);
-  for (const { part, file, line, name } of question.calls) wants(part, `${file}:${line} uses ${shown(name)}`);
+  for (const { part, file, line, name } of question.calls) wants(part, `${file}:${line} uses ${shownCall(name)}`);
   for (const { name, version } of question.distributions)
     for (const part of partsCalledBy(name)) wants(part, `${name} ${version} uses it`);
   for (const { part, asking } of partsAskedFor(question.distributions)) wants(part, `${asking} asks for it`);
@@ -83,7 +83,7 @@ export function decideParts(question: DeviceQuestion): DeviceDecision {
 }
 
 /** A method's own name tells little without its parentheses. */
-function shown(name: string): string {
+export function shownCall(name: string): string {
   return name.startsWith(".") ? `${name}()` : name;
 }
 

@@ -23,10 +23,9 @@ export async function ingestForDevice(
     const current = asked;
     const deviceOf = (distribution: Distribution) => deviceOptionsOf(distribution, current);
     const ingested = await ingestWheels(distributions, { ...options, deviceOf }, services);
-    const needed = partsStillNeeded(ingested.wheels, { request: asked, layout: options.layout });
+    const needed = partsStillNeeded(ingested.wheels, asked);
     if (needed.length === 0) {
-      const outcome = { request: asked, layout: options.layout, restored };
-      return { ...ingested, device: deviceOutcome(ingested.wheels, outcome) };
+      return { ...ingested, device: deviceOutcome(ingested.wheels, { request: asked, restored }) };
     }
     restored.push(...needed);
     const back = new Set(needed.map(({ part }) => part));

@@ -1,8 +1,8 @@
-import type { PythonLayout } from "../../filesystem/layout.ts";
 import type { DeviceLibrary, IngestedWheel } from "../../ingest/wheel.ts";
 import { byCodeUnit, byPath } from "../../order.ts";
 import type { DevicePlan } from "../image-plan.ts";
 import { type DeviceRequest, partOfFile } from "./device-options.ts";
+import type { PartCall } from "./own-calls.ts";
 
 /** What became of the CUDA libraries of an image. Plain JSON, a part of its environment. */
 export interface DeviceOutcome {
@@ -12,6 +12,8 @@ export interface DeviceOutcome {
   libraries: DevicePlan["libraries"];
   /** Parts that were to be left out, and that a library in the image is linked to. */
   restored: RestoredPart[];
+  /** What modules of distributions call of the parts that are left out, by distribution. */
+  calls?: Record<string, PartCall[]>;
 }
 
 export interface RestoredPart {
@@ -22,14 +24,14 @@ export interface RestoredPart {
 
 export function deviceOutcome(
   wheels: readonly IngestedWheel[],
-  { request, layout, restored }: { request: DeviceRequest; layout: PythonLayout; restored: RestoredPart[] },
+  { request, restored }: { request: DeviceRequest; restored: RestoredPart[] },
 ): DeviceOutcome {
   const all = wheels.flatMap(({ distribution, facts }) =>
     facts.device ? [{ name: distribution.name, device: facts.device }] : [],
   );
   const libraries = all.flatMap(({ name, device }) =>
     device.libraries.map((library) => {
-      const part = isGone(library) ? partOfFile(name, insideOf(library.path, layout), request.leaveOut) : undefined;
+      const part = isGone(library) ? partOfFile(name, library.path, request.leaveOut) : undefined;
       return part === undefined ? library : { ...library, part };
     }),
   );
@@ -45,14 +47,11 @@ export function deviceOutcome(
  * Parts whose files were dropped although a library that stays is linked to them: an image with these gone would not load.
  * What another file of that name is there for, nobody lacks.
  */
-export function partsStillNeeded(
-  wheels: readonly IngestedWheel[],
-  { request, layout }: { request: DeviceRequest; layout: PythonLayout },
-): RestoredPart[] {
+export function partsStillNeeded(wheels: readonly IngestedWheel[], { leaveOut }: DeviceRequest): RestoredPart[] {
   const dropped = wheels.flatMap(({ distribution, facts }) =>
     (facts.device?.libraries ?? []).flatMap(({ path, outcome }) => {
       if (outcome !== "dropped") return [];
-      const part = partOfFile(distribution.name, insideOf(path, layout), request.leaveOut);
+      const part = partOfFile(distribution.name, path, leaveOut);
       return part === undefined ? [] : [{ part, name: fileName(path) }];
     }),
   );
@@ -81,10 +80,4 @@ function isGone({ outcome }: DeviceLibrary): boolean {
 
 function fileName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
-}
-
-/** The path below the library folder, as wheels have it. */
-function insideOf(path: string, { platlib, purelib }: PythonLayout): string {
-  const root = [platlib, purelib].find((folder) => path.startsWith(`${folder}/`));
-  return root === undefined ? path : path.slice(root.length + 1);
 }

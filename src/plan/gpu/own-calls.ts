@@ -40,10 +40,10 @@ export function firstOfEach(calls: readonly PartCall[]): PartCall[] {
   return [...first.values()].toSorted((a, b) => byCodeUnit(a.part, b.part));
 }
 
-/** Calls in one module, in the order of lines. */
-export function callsIn(source: string, file: string): PartCall[] {
+/** Calls in one module, in the order of lines. @param modules top-level modules whose names are looked for */
+export function callsIn(source: string, file: string, modules = callingModules): PartCall[] {
   if (!/\b(?:torch|cupy|triton)/.test(source)) return [];
-  const names = dottedNames(source, callingModules);
+  const names = dottedNames(source, modules);
   return names
     .filter((each) => !isOnlyTheWay(each, names))
     .flatMap(({ name, line }) => partsCalledAs(name).map((part) => ({ part, file, line, name })))

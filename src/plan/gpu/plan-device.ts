@@ -8,7 +8,7 @@ import type { Environment } from "../environment.ts";
 import type { DevicePlan, GpuPlan, ImagePlan, LeftOutPart, PlannedFile, PlanNote } from "../image-plan.ts";
 import type { OwnCode } from "../own-code.ts";
 import { gpuNotes } from "./cuda-release.ts";
-import { type DecidedPart, decideParts, type DeviceDecision } from "./decide.ts";
+import { type DecidedPart, decideParts, type DeviceDecision, shownCall } from "./decide.ts";
 import type { DeviceRequest } from "./device-options.ts";
 import type { DeviceOutcome } from "./outcome.ts";
 import { ownCalls } from "./own-calls.ts";
@@ -79,6 +79,7 @@ export function withGpu({ gpu, planned, environment, resolution, run, files }: G
       ...(environment.device?.restored ?? []).map(restoredNote),
       ...(request?.pruneNvidia ? [prunedNote(run.name)] : []),
       ...(device ? wholeNotes(device) : []),
+      ...(device ? callNotes(device, environment) : []),
     ],
   };
 }
@@ -134,6 +135,29 @@ function wholeNotes({ libraries }: DevicePlan): PlanNote[] {
       ? [{ level: "note", message: `${fileName(path)} keeps all its device code: ${note}` }]
       : [],
   );
+}
+
+/** What distributions could call of what is left out. Whether the app ever gets there, no reading tells. */
+function callNotes({ leftOut }: DevicePlan, { device, distributions }: Environment): PlanNote[] {
+  const gone = new Set(leftOut.map(({ name }) => name));
+  return Object.entries(device?.calls ?? {}).flatMap(([name, calls]): PlanNote[] => {
+    const open = calls.filter(({ part }) => gone.has(part));
+    if (open.length === 0) return [];
+    const version = distributions.find((each) => each.name === name)?.version ?? "";
+    const places = new Map<string, string[]>();
+    for (const { part, file, line, name: called } of open) {
+      const place = `${shownCall(called)}, ${file}:${line}`;
+      places.set(place, [...(places.get(place) ?? []), part]);
+    }
+    const told = [...places].map(([place, parts]) => `${parts.join(", ")} (${place})`);
+    return [
+      {
+        level: "note",
+        message: `${name} ${version} can call parts of CUDA that are left out: ${told.join(", ")}`,
+        hint: `where the app gets there on a GPU, that is an error; keep = [${open.map(({ part }) => `"${part}"`).join(", ")}] brings them back`,
+      },
+    ];
+  });
 }
 
 function fileName(path: string): string {
