@@ -9,7 +9,7 @@ import { interpreterEntries } from "../ingest/interpreter.ts";
 import { wheelEntries } from "../ingest/wheel.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { LayerRecord } from "../oci/compose-layer.ts";
-import type { Bytecode, PlannedPackage, PlanNote } from "./image-plan.ts";
+import type { Bytecode, PlannedDistribution, PlannedPackage, PlanNote } from "./image-plan.ts";
 import { debianFiles } from "./debian-files.ts";
 import type { DeviceRequest } from "./gpu/device-options.ts";
 import type { DistributionCalls } from "./gpu/distribution-calls.ts";
@@ -290,6 +290,11 @@ function sizeOfPart(part: PackagePart): EnvironmentLayer["contents"][number] {
 export function plannedPackage({ package: pkg, reason }: ReasonedDeb): PlannedPackage {
   const { name, version, architecture, sha256, size, installedSize } = pkg;
   return { name, version, architecture, sha256, size, installedSize, reason };
+}
+
+export function plannedDistribution(distribution: EnvironmentDistribution): PlannedDistribution {
+  const { name, version, filename, sha256, source, built } = distribution;
+  return { name, version, filename, sha256, source, ...(built ? { built } : {}) };
 }
 
 function describeBytecode(request: EnvironmentRequest, bytecode: Map<string, OwnerBytecode>): Environment["bytecode"] {

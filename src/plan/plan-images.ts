@@ -1,7 +1,6 @@
 import type { DebianArchive } from "../debian/archive.ts";
 import { glibcIn, glibcOfSuite } from "../debian/glibc.ts";
 import { readOsRelease } from "../debian/sources.ts";
-import type { SheafEvent } from "../events.ts";
 import type { InterpreterChoice } from "../interpreter/choose.ts";
 import { interpreterKey } from "../interpreter/collect.ts";
 import { pythonLayout } from "../interpreter/layout.ts";
@@ -18,7 +17,9 @@ import { chooseImages, configuresApps, type ImageIntent } from "./choose-images.
 import { chooseProjectPython } from "./choose-project-python.ts";
 import { type ChosenPython, findCompiler } from "./choose-python.ts";
 import { readCommand } from "./command.ts";
+import { plannedDistribution } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
+import { flowerLeftOut } from "./flower.ts";
 import { describeImage, type DescribedImage } from "./describe-image.ts";
 import { onlyImage } from "./only-image.ts";
 import { chooseBase, composedBase, debianParts, planOver } from "./planned-base.ts";
@@ -202,14 +203,7 @@ export class Planner {
       packages: environment.packages,
       resolution: { source: resolution.source, locked: resolution.locked },
       ...(this.#input.options.installation ? { install: await this.#installation(intent, asked) } : {}),
-      distributions: environment.distributions.map(({ name, version, filename, sha256, source, built }) => ({
-        name,
-        version,
-        filename,
-        sha256,
-        source,
-        ...(built ? { built } : {}),
-      })),
+      distributions: environment.distributions.map(plannedDistribution),
       files: placed.files,
       ...forGpu?.plan,
       withheld: project.withheld.map(({ path, reason, rule }) => ({ path, reason, rule })),
@@ -406,13 +400,4 @@ interface Described {
   resolution: Resolution;
   base: ImagePlan["base"] | undefined;
   over: OverBase | undefined;
-}
-
-function flowerLeftOut({ name, command }: ImageIntent): SheafEvent {
-  return {
-    type: "warning",
-    code: "SHEAF_NO_FLOWER",
-    message: `the image "${name}" is left out: ${command?.source ?? "compose"} starts flower, which nothing in the project installs`,
-    hint: "add flower to the dependencies, or run its own image beside",
-  };
 }
