@@ -106,7 +106,7 @@ async function one(
       () => fetcher.download({ url, sha256, size, label }),
       async () => {
         emit({ type: "work-start", id: digest, group: "install", label });
-        const facts = await tasks.wheel(task);
+        const facts = await tasks.wheel(task, emit);
         emit({ type: "work-end", id: digest, group: "install", reused: false });
         return facts;
       },

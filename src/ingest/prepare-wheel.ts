@@ -3,6 +3,7 @@ import type { ZipEntry } from "../archive/zip-directory.ts";
 import { hasDeviceCode } from "../cuda/device-code.ts";
 import { elfFacts } from "../elf/facts.ts";
 import { SheafError } from "../errors.ts";
+import type { Emit } from "../events.ts";
 import { contentSize } from "../filesystem/entry.ts";
 import { byCodeUnit, byPath } from "../order.ts";
 import type { Store } from "../store/store.ts";
@@ -27,6 +28,7 @@ export interface PreparedWheel {
 
 export interface PrepareOptions extends Pick<WheelTask, "filename" | "layout" | "strip" | "exclude" | "device"> {
   store: Store;
+  emit: Emit;
 }
 
 /**
@@ -124,13 +126,19 @@ class Preparation {
 
   /** Reads a file and decides what is installed of it; keeps it open where that is read from it. */
   async #prepare(entry: ZipEntry, { record, leftOut }: { record: RecordCheck; leftOut?: LeftOut }): Promise<void> {
-    const file = await openWheelFile(this.#wheel, entry, { record, store: this.#options.store });
+    const { store, emit, filename } = this.#options;
+    const id = `${filename} ${entry.path}`;
+    const isLarge = entry.size > largeFile;
+    const label = `${entry.path.slice(entry.path.lastIndexOf("/") + 1)} of ${filename.split("-")[0]}`;
+    if (isLarge) emit({ type: "work-start", id, group: "libraries", label });
+    const file = await openWheelFile(this.#wheel, entry, { record, store });
     try {
       const prepared = await this.#decide(file, leftOut);
       if (prepared) this.#prepared.set(entry.path, prepared);
     } finally {
       if (!this.#kept.includes(file)) file.close();
     }
+    if (isLarge) emit({ type: "work-end", id, group: "libraries", reused: false });
   }
 
   /** Decides what is installed of a file; undefined when the installer can do it alone. */

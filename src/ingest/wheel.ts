@@ -1,5 +1,6 @@
 import { isNvidiaLibrary } from "../cuda/libraries.ts";
 import type { ElfFacts } from "../elf/facts.ts";
+import { type Emit, silent } from "../events.ts";
 import type { EntryFacts } from "../filesystem/entry.ts";
 import type { PythonLayout } from "../filesystem/layout.ts";
 import type { SegmentRef } from "../oci/compose-layer.ts";
@@ -116,9 +117,10 @@ export function wheelEntries(store: Store, facts: WheelFacts): EntryFacts[] {
  * Installs a wheel from the store into a segment of the store. What is large is streamed, and device code is taken out of
  * libraries in a file without a name: memory does not grow with the wheel.
  *
+ * @param emit is told of each library that takes seconds
  * @throws SheafError for a wheel that is damaged or hostile
  */
-export async function ingestWheel(task: WheelTask): Promise<WheelFacts> {
+export async function ingestWheel(task: WheelTask, emit: Emit = silent): Promise<WheelFacts> {
   const [{ openStore }, { withWheel }, { prepareWheel }, { writeSegment }] = await Promise.all([
     import("../store/store.ts"),
     import("./wheel-blob.ts"),
@@ -127,7 +129,7 @@ export async function ingestWheel(task: WheelTask): Promise<WheelFacts> {
   ]);
   const store = openStore(task.storeRoot);
   return withWheel(store, task.digest, async (source) => {
-    const prepared = await prepareWheel(source, { ...task, store });
+    const prepared = await prepareWheel(source, { ...task, store, emit });
     const writer = store.openBlobWriter();
     try {
       const { installed } = prepared;

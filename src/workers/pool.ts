@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 
 import { SheafError } from "../errors.ts";
-import type { Outcome, TaskInput, TaskName, TaskOutput, Tasks } from "./tasks.ts";
+import { type Emit, silent } from "../events.ts";
+import type { Outcome, TaskInput, TaskName, TaskOutput, Tasks, ThreadMessage } from "./tasks.ts";
 
 /** Runs tasks on threads. A thread is started when there is work that no other has time for, and lives until `close`. */
 export interface WorkerPool {
@@ -30,6 +31,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
 interface Job {
   name: TaskName;
   input: unknown;
+  emit: Emit;
   resolve: (value: never) => void;
   reject: (error: unknown) => void;
 }
@@ -37,7 +39,7 @@ interface Job {
 class ThreadPool implements WorkerPool {
   readonly tasks: Tasks = {
     bytecode: (task) => this.#run("bytecode", task),
-    wheel: (task) => this.#run("wheel", task),
+    wheel: (task, emit) => this.#run("wheel", task, emit),
     deb: (task) => this.#run("deb", task),
     interpreter: (task) => this.#run("interpreter", task),
     base: (task) => this.#run("base", task),
@@ -57,10 +59,10 @@ class ThreadPool implements WorkerPool {
     this.#size = size;
   }
 
-  #run<Name extends TaskName>(name: Name, input: TaskInput<Name>): Promise<TaskOutput<Name>> {
+  #run<Name extends TaskName>(name: Name, input: TaskInput<Name>, emit: Emit = silent): Promise<TaskOutput<Name>> {
     return new Promise<TaskOutput<Name>>((resolve, reject) => {
       if (this.#closed) return reject(new Error("the worker pool is closed"));
-      this.#waiting.push({ name, input, resolve, reject });
+      this.#waiting.push({ name, input, emit, resolve, reject });
       this.#next();
     });
   }
@@ -85,8 +87,9 @@ class ThreadPool implements WorkerPool {
 
   #start(): Worker {
     const worker = new Worker(this.#script);
-    worker.on("message", (outcome: Outcome) => {
+    worker.on("message", (outcome: ThreadMessage) => {
       const job = this.#busy.get(worker);
+      if ("event" in outcome) return job?.emit(outcome.event);
       this.#busy.delete(worker);
       this.#idle.push(worker);
       worker.unref();

@@ -1,5 +1,6 @@
 import { readLayerTask, type ReadingTasks } from "../contract/facts/read-layer.ts";
 import { preparePackageIndex } from "../debian/prepare-index.ts";
+import type { SheafEvent } from "../events.ts";
 import { ingestBase } from "../ingest/base/ingest-base.ts";
 import { ingestBytecode } from "../ingest/bytecode.ts";
 import { ingestDeb } from "../ingest/deb.ts";
@@ -14,6 +15,9 @@ export type Tasks = IngestTasks & LayerTasks & ReadingTasks;
 export type TaskName = keyof Tasks;
 export type TaskInput<Name extends TaskName> = Parameters<Tasks[Name]>[0];
 export type TaskOutput<Name extends TaskName> = Awaited<ReturnType<Tasks[Name]>>;
+
+/** What a thread sends while it works: what happens, then one outcome. */
+export type ThreadMessage = { event: SheafEvent } | Outcome;
 
 export type Outcome =
   | { ok: true; value: unknown }

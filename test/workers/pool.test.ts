@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { SheafError } from "../../src/errors.ts";
+import type { Emit } from "../../src/events.ts";
 import { createWorkerPool, type WorkerPool } from "../../src/workers/pool.ts";
 import type { TaskInput, Tasks } from "../../src/workers/tasks.ts";
 import { temporary } from "../archive/oracle.ts";
@@ -17,6 +18,10 @@ const acts = {
   fail: () => parentPort.postMessage({ ok: false, error: { message: "broken", sheaf } }),
   throw: () => { throw new Error("out of hand"); },
   exit: () => process.exit(3),
+  tell: () => {
+    for (const id of ["a", "b"]) parentPort.postMessage({ event: { type: "work-end", id, group: "g", reused: false } });
+    acts.answer();
+  },
   wait: () => setTimeout(() => {}, 60_000),
 };
 parentPort.on("message", ({ input }) => acts[input]());
@@ -27,12 +32,12 @@ afterEach(async () => {
   for (const pool of pools.splice(0)) await pool.close();
 });
 
-function poolOf(size: number): (act: string) => Promise<unknown> {
+function poolOf(size: number): (act: string, emit?: Emit) => Promise<unknown> {
   const script = path.join(temporary(), "worker.mjs");
   fs.writeFileSync(script, program);
   const pool = createWorkerPool({ tasks: {} as Tasks, size, script });
   pools.push(pool);
-  return (act) => pool.tasks.wheel(act as unknown as TaskInput<"wheel">);
+  return (act, emit) => pool.tasks.wheel(act as unknown as TaskInput<"wheel">, emit);
 }
 
 describe("threads", () => {
@@ -45,6 +50,14 @@ describe("threads", () => {
     const error = await poolOf(1)("fail").catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(SheafError);
     expect(error).toMatchObject({ code: "SHEAF_WHEEL", hints: ["mend it"], details: [["file", "x.whl"]], exitCode: 2 });
+  });
+
+  it("tell what happens to whoever gave them the task, before it is done", async () => {
+    const run = poolOf(1);
+    const told: string[] = [];
+    await run("tell", (event) => told.push("id" in event ? event.id : event.type));
+    await run("tell");
+    expect(told).toEqual(["a", "b"]);
   });
 
   it.each([
