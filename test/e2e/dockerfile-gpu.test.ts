@@ -9,6 +9,7 @@ import { executed } from "./buildkit-steps.ts";
 import { build, buildKit } from "./buildkit.ts";
 import { base, type Container, EngineRoom, inspectImage } from "./dockerfile-example.ts";
 import { type Servers, servers } from "./dockerfile-servers.ts";
+import { countOnePhoto } from "./plant-count.ts";
 
 const client = process.env["SHEAF_TEST_GPU_IMAGE"] === "1" ? await buildKit(base) : undefined;
 const programs = client ? servers() : undefined;
@@ -110,37 +111,3 @@ describe.skipIf(!usable)(
     });
   },
 );
-
-/** What the API does with an upload: the file, the row, the task; then what came of it. */
-const countOnePhoto = `
-import asyncio, io, json, uuid
-import numpy as np
-from app.celery_app import COUNT_PLANTS, celery
-from app.database import get_engine
-from app.models import Photo
-from app.settings import get_settings
-from app.storage import open_storage
-from scripts.draw_photo import draw_photo
-from sqlalchemy.ext.asyncio import AsyncSession
-
-image, _ = draw_photo(np.random.default_rng(3), plants=20, size=(256, 192))
-out = io.BytesIO()
-image.save(out, "PNG")
-photo = Photo(id=uuid.uuid4(), filename="bench.png", width=256, height=192)
-key = photo.id
-open_storage(get_settings()).save(str(key), out.getvalue())
-
-async def add():
-    async with AsyncSession(get_engine()) as session:
-        session.add(photo)
-        await session.commit()
-    await get_engine().dispose()
-
-async def read():
-    async with AsyncSession(get_engine()) as session:
-        return (await session.get(Photo, key)).plants
-
-asyncio.run(add())
-result = celery.send_task(COUNT_PLANTS, args=[str(key)]).get(timeout=200)
-print(json.dumps({**result, "stored": asyncio.run(read())}))
-`;
