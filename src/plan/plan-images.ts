@@ -19,6 +19,7 @@ import { type ChosenPython, findCompiler } from "./choose-python.ts";
 import { readCommand } from "./command.ts";
 import { plannedDistribution } from "./environment.ts";
 import { fileNotes } from "./file-notes.ts";
+import { prepareGpu } from "./gpu/prepare-gpu.ts";
 import { flowerLeftOut } from "./flower.ts";
 import { describeImage, type DescribedImage } from "./describe-image.ts";
 import { onlyImage } from "./only-image.ts";
@@ -141,7 +142,7 @@ export class Planner {
     const strip = config.strip ?? true;
     const created = createdTime();
     const { packages, notes: packageNotes } = wantedPackages(intent, archive);
-    const device = await this.#planDevice(run, asked, own.reached);
+    const device = await prepareGpu(run, { resolution: asked, code, reached: own.reached }, records);
     const prepared = await prepareWithSetuptools(
       {
         platform,
@@ -223,14 +224,6 @@ export class Planner {
     const inImage = new Map(placed.files.map((file) => [file.from, file.path]));
     const reached = own.reached.map((file) => inImage.get(file)).filter((file): file is string => file !== undefined);
     return { plan, environment, reached, compiler, ...(over ? { base: over.request.image } : {}) };
-  }
-
-  /** What is done to the CUDA libraries of an image that wants a GPU; what decides it is loaded for such alone. */
-  async #planDevice({ name, gpu }: DescribedImage["run"], resolution: Resolution, reached: string[]) {
-    if (!gpu) return undefined;
-    const { planDevice, withGpu } = await import("./gpu/plan-device.ts");
-    const question = { image: name, gpu: gpu.value, resolution, code: this.#input.code, reached };
-    return { gpu: gpu.value, planned: await planDevice(question, this.#services.store), finish: withGpu };
   }
 
   /** How an image runs, without a package of it being fetched. */
