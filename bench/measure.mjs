@@ -1,5 +1,6 @@
 // Shared by the benchmarks: running commands, medians, and the table of ratios.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
 
 /** Runs a program and returns seconds; throws with its output when it fails. */
 export function seconds(command, args, options = {}) {
@@ -13,6 +14,34 @@ export function output(command, args, options = {}) {
   const result = spawnSync(command, args, { encoding: "utf8", maxBuffer: 256 * 1024 * 1024, ...options });
   if (result.status === 0) return result.stdout;
   throw new Error(`${command} ${args.join(" ")} failed:\n${result.stdout}\n${result.stderr}\n${result.error ?? ""}`);
+}
+
+/**
+ * Runs a program beside which its memory is watched: seconds, and the most bytes that it had resident.
+ * @param codes exit codes that are no failure
+ */
+export async function observed(command, args, { codes = [0], ...options } = {}) {
+  const started = process.hrtime.bigint();
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], ...options });
+  let told = "";
+  child.stderr.on("data", (bytes) => (told += bytes));
+  let peak = 0;
+  const watch = setInterval(() => (peak = Math.max(peak, highestMemory(child.pid))), 20);
+  const code = await new Promise((resolve, reject) => child.on("close", resolve).on("error", reject));
+  clearInterval(watch);
+  if (!codes.includes(code)) throw new Error(`${command} ${args.join(" ")} failed (${code}):\n${told}`);
+  return { seconds: Number(process.hrtime.bigint() - started) / 1e9, peak };
+}
+
+/** Linux keeps the highest resident size of a process: bytes, of it or of the largest that it started. */
+function highestMemory(pid) {
+  try {
+    const own = Number(/VmHWM:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+    const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+    return Math.max(own, ...children.map(highestMemory));
+  } catch {
+    return 0;
+  }
 }
 
 export function median(values) {
