@@ -6,6 +6,7 @@ import { formatBytes, formatSeconds, plural } from "../units.ts";
 import { baselineLines } from "./baseline-lines.ts";
 import { byteTree } from "./html/byte-tree.ts";
 import { checkGroups } from "./html/checks.ts";
+import { deviceCode } from "./html/device-code.ts";
 import { figures } from "./html/figures.ts";
 import { markup, type Markup, trusted } from "./html/markup.ts";
 import { pageScript } from "./html/script.ts";
@@ -14,7 +15,7 @@ import { timeline } from "./html/timeline.ts";
 import { treemap } from "./html/treemap.ts";
 
 /** The verdict as one page that needs nothing else: style, script and all it shows are in it, and it asks no network. */
-export function verdictHtml({ verdict, facts, abouts, start }: Verification): string {
+export function verdictHtml({ verdict, facts, abouts, start, gpuTargets }: Verification): string {
   const tree = byteTree(facts);
   const page = markup`<!doctype html>
     <html lang="en">
@@ -51,6 +52,7 @@ export function verdictHtml({ verdict, facts, abouts, start }: Verification): st
                 </section>`
               : undefined
           }
+          ${deviceCode(facts, gpuTargets ?? [])}
           <section aria-labelledby="checks">
             <h2 id="checks">Checks</h2>
             ${checkGroups(verdict.checks, abouts)}
