@@ -135,7 +135,7 @@ export const cases: Record<string, DeploymentCase> = {
         '[project]\nname = "vision"\nversion = "1.0"',
         '[tool.sheaf.images.api]\ncommand = ["uvicorn", "app.main:app", "--port", "8000"]',
         '[tool.sheaf.images.worker]\ncommand = ["celery", "-A", "app.worker", "worker", "--queues=images", "--pool=solo"]',
-        'gpu = { cuda = "12.1" }\n',
+        'gpu = { cuda = "12.1", targets = ["t4", "a10", "l4", "h100"] }\n',
       ].join("\n"),
       "app/__init__.py": "",
       "app/main.py": api,

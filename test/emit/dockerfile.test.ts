@@ -3,6 +3,7 @@ import { array, assert, constantFrom, property, uniqueArray } from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { emitDockerfiles } from "../../src/emit/dockerfile/emit-dockerfile.ts";
+import { withPreflight } from "../../src/plan/gpu/preflight.ts";
 import { urlProbe } from "../../src/plan/health.ts";
 import type { ImagePlan } from "../../src/plan/image-plan.ts";
 import { DockerIgnore } from "../../src/project/ignore.ts";
@@ -300,7 +301,27 @@ describe("a Dockerfile with an image for a GPU", () => {
     );
   });
 
-  it("has a file of its own that starts from the slim image, and says why", () => {
+  it("promises nothing of what is left out when Sheaf composes, and asks no driver", () => {
+    const labels = {
+      "sheaf.cuda.version": "12.1",
+      "sheaf.cuda.min-driver": "525.60.13",
+      "sheaf.cuda.targets": "8.6",
+      "sheaf.cuda.profile": "inference",
+      "sheaf.cuda.left-out": "cufft",
+      "sheaf.cuda.nvidia-modified": "true",
+    };
+    const plain = planOf({ ...gpu, labels, gpu: { cuda: "12.1", targets: ["a10"], capabilities: ["8.6"] } });
+    const entrypoint = withPreflight(plain.config.entrypoint, "/usr/local/bin/python3.12");
+    const trimmed = { ...plain, config: { ...plain.config, entrypoint } };
+    const own = emitted([trimmed])["Dockerfile.gpu"] ?? "";
+    expect(own).toMatch(/sheaf\.cuda\.version="?12\.1/);
+    expect(own).toMatch(/sheaf\.cuda\.min-driver="?525\.60\.13/);
+    expect(own).not.toMatch(/cuda\.(?:targets|profile|left-out|nvidia-modified)|preflight/);
+    expect(own).toContain('ENTRYPOINT ["/usr/bin/tini", "--"]');
+    expect(own).toContain("# All of CUDA is in it, for all GPUs: sheaf build --image worker leaves out what");
+  });
+
+  it("has a file of its own that starts from the slim image, and says why () => {
     const own = files["Dockerfile.gpu"] ?? "";
     expect(stages(own).every((stage) => stage.startsWith("python:${PYTHON_VERSION}-slim AS "))).toBe(true);
     expect(own).toContain("# The wheels bring their own CUDA 12.1, so the base needs none");

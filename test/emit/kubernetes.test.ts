@@ -32,6 +32,7 @@ interface PodSpec {
   securityContext: Record<string, unknown>;
   initContainers?: Container[];
   containers: Container[];
+  affinity?: unknown;
   volumes?: { name: string; emptyDir?: unknown }[];
 }
 
@@ -261,6 +262,35 @@ describe("manifests", () => {
     expect(worker.spec).toMatchObject({ strategy: { rollingUpdate: { maxSurge: 0 } } });
     const without = find(resourcesIn(await write(given, { gpu: false, keda: true })), "Deployment", "worker");
     expect(without.spec.template?.spec.containers[0]?.resources.limits).not.toHaveProperty("nvidia.com/gpu");
+  });
+
+  it("go to nodes whose GPUs run the code that the image has", async () => {
+    const given = cases["gpu-worker"] as DeploymentCase;
+    const affinityOf = async (options: { gpu: boolean; keda: boolean }, to = given) =>
+      find(resourcesIn(await write(to, options)), "Deployment", "worker").spec.template?.spec.affinity;
+    const label = (name: string) => `nvidia.com/gpu.compute.${name}`;
+    // 8.9 is served by what is for 8.6: one term a major.
+    expect(await affinityOf({ gpu: true, keda: false })).toEqual({
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: [
+            [
+              { key: label("major"), operator: "In", values: ["7"] },
+              { key: label("minor"), operator: "Gt", values: ["4"] },
+            ],
+            [
+              { key: label("major"), operator: "In", values: ["8"] },
+              { key: label("minor"), operator: "Gt", values: ["5"] },
+            ],
+            [{ key: label("major"), operator: "In", values: ["9"] }],
+          ].map((matchExpressions) => ({ matchExpressions })),
+        },
+      },
+    });
+    expect(await affinityOf({ gpu: false, keda: false })).toBeUndefined();
+    const text = given.files["pyproject.toml"] ?? "";
+    const all = { ...given, files: { ...given.files, "pyproject.toml": text.replace(/, targets = \[.*?\]/, "") } };
+    expect(await affinityOf({ gpu: true, keda: false }, all)).toBeUndefined();
   });
 
   it("refuse two images that would have one name", async () => {

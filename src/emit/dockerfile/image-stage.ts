@@ -4,7 +4,7 @@ import { probeWithPython } from "../../plan/health.ts";
 import { byCodeUnit } from "../../order.ts";
 import type { HealthPlan } from "../../plan/image-plan.ts";
 import { type WantedPackage, wantedPackages } from "./debian-packages.ts";
-import { compileAll } from "./compile-all.ts";
+import { compileAllBut } from "./compile-all.ts";
 import { type Pair, variablesOf } from "./variables.ts";
 import { type ProjectStage, writableOutside } from "./project-stage.ts";
 import { type ImageRecipe, venv } from "./recipe.ts";
@@ -100,7 +100,13 @@ function holds(pairs: readonly Pair[], [name, value]: Pair): boolean {
   return pairs.some(([other, given]) => other === name && given === value);
 }
 
-/** The system below the images: Debian packages, the user, bytecode of the standard library, no pip; shared settings. */
+/**
+ * Folders of the base's Python that nothing imports. They stay: a file that a later layer deletes is shipped all the same, and no
+ * scanner sees it any more.
+ */
+const unimported = ["test", "idlelib", "lib2to3", "tkinter", "ensurepip", "site-packages"];
+
+/** The system below the images: Debian packages, the user, bytecode of the standard library; shared settings. */
 export function systemStage(
   stage: string,
   recipe: ImageRecipe,
@@ -128,12 +134,7 @@ export function systemStage(
       "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*",
       `    && groupadd -r -g ${gid} ${name}`,
       `    && useradd -r -l -m -u ${uid} -g ${name} -d ${shellWord(folder)} -s /usr/sbin/nologin ${name}`,
-      ...(own
-        ? [
-            `    && rm -rf /usr/local/bin/pip* /usr/local/bin/wheel ${home.stdlib}/site-packages/* ${home.stdlib}/ensurepip`,
-          ]
-        : []),
-      ...(own && recipe.install.bytecode ? [`    && ${compileAll(home.stdlib, "test|idlelib|lib2to3|tkinter")}`] : []),
+      ...(own && recipe.install.bytecode ? compileStdlib(home.stdlib) : []),
     ]),
     ...(shared.variables.some(([variable]) => variable === "APP_ENV") ? ["ARG APP_ENV"] : []),
     ...assignments("ENV", shared.variables),
@@ -143,6 +144,11 @@ export function systemStage(
     ...(shared.stopSignal === undefined ? [] : [`STOPSIGNAL ${shared.stopSignal}`]),
     ...(shared.entrypoint === undefined ? [] : [`ENTRYPOINT ${execForm(shared.entrypoint)}`]),
   ];
+}
+
+function compileStdlib(stdlib: string): string[] {
+  const [first, second] = compileAllBut(stdlib, unimported);
+  return [`    && ${first}`, `        ${second}`];
 }
 
 export interface ImageStageOptions {
