@@ -321,7 +321,7 @@ describe("a Dockerfile with an image for a GPU", () => {
     expect(own).toContain("# All of CUDA is in it, for all GPUs: sheaf build --image worker leaves out what");
   });
 
-  it("has a file of its own that starts from the slim image, and says why () => {
+  it("has a file of its own that starts from the slim image, and says why", () => {
     const own = files["Dockerfile.gpu"] ?? "";
     expect(stages(own).every((stage) => stage.startsWith("python:${PYTHON_VERSION}-slim AS "))).toBe(true);
     expect(own).toContain("# The wheels bring their own CUDA 12.1, so the base needs none");
