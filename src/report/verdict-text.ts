@@ -1,7 +1,7 @@
 import type { CheckAbout, Group } from "../contract/check.ts";
 import type { BaselineReport, CheckResult, ImageVerdict } from "../contract/verdict.ts";
 import { baselineLines } from "./baseline-lines.ts";
-import { plural, printable, shorten, type Style, visibleLength, wrap } from "./text.ts";
+import { formatBytes, formatSeconds, plural, printable, shorten, type Style, visibleLength, wrap } from "./text.ts";
 
 /** Checks whose findings say most of their group: they stand beside the counts. */
 const highlights = new Set([
@@ -15,7 +15,9 @@ const highlights = new Set([
   "python.imports",
   "native.libraries",
   "native.symbols",
+  "gpu.cuda-absent",
   "gpu.one-cuda",
+  "gpu.targets",
   "gpu.min-driver",
   "size.unpacked",
   "size.compressed",
@@ -25,6 +27,17 @@ const highlights = new Set([
   "format.readable",
   "dockerfile.image",
 ]);
+
+/** Figures that stand beside their limits under other words than their checks' own. */
+const figures: Record<string, string | undefined> = {
+  "runtime.start": "first answer",
+  "runtime.health": "health",
+  "runtime.memory": "at rest",
+  "rebuild.clean": "clean",
+  "rebuild.cached": "unchanged",
+  "rebuild.code": "code",
+  "rebuild.dependency": "dependency",
+};
 
 /** The verdict as a person reads it: a line a group, then what failed with what it was seen by and what to do, the sum last. */
 export function verdictText(verdict: ImageVerdict, style: Style, width: number): string {
@@ -67,13 +80,19 @@ function groupLines(group: Group, { checks, style, width }: GroupContext): strin
   const start = `  ${style.dim(group.padEnd(11))}${counts}`;
   if (ran === 0)
     return [`${start}${style.dim(`  ${all.some(({ notRun }) => notRun) ? "not run" : "does not apply"}`)}`];
-  const says = all
-    .filter(({ id, verdict }) => verdict === "pass" && highlights.has(id))
-    .map(({ measured, limit, figure }) =>
-      limit !== undefined && figure && figure.measured > 0 ? `${measured} of ${limit}` : measured,
-    );
+  const says = all.filter(({ verdict }) => verdict === "pass").flatMap(highlightOf);
   const room = width - visibleLength(start) - 3;
   return [says.length === 0 || room < 16 ? start : `${start}   ${shorten(printable(says.join(" · ")), room)}`];
+}
+
+function highlightOf({ id, measured, limit, figure }: CheckResult): string[] {
+  const name = figures[id];
+  if (name !== undefined && figure) {
+    const text = figure.unit === "bytes" ? formatBytes(figure.measured) : formatSeconds(figure.measured);
+    return [`${name} ${text}${limit === undefined ? "" : ` of ${limit}`}`];
+  }
+  if (!highlights.has(id)) return [];
+  return [limit !== undefined && figure && figure.measured > 0 ? `${measured} of ${limit}` : measured];
 }
 
 function failureLines(check: CheckResult, style: Style, width: number): string[] {
@@ -143,6 +162,17 @@ function idsText(ids: readonly string[]): string {
 
 function shortDigest(digest: string): string {
   return digest.length < 30 ? digest : `${digest.slice(0, 11)}…${digest.slice(-2)}`;
+}
+
+/** Ids with what is fine when they pass, a group after the other. */
+export function checkListText(checks: readonly CheckAbout[], style: Style, width: number): string {
+  const column = Math.max(...checks.map(({ id }) => id.length)) + 2;
+  return checks
+    .flatMap(({ id, title }) => {
+      const [first = "", ...more] = wrap(title, Math.max(20, width - column));
+      return [`${style.bold(id.padEnd(column))}${first}`, ...more.map((line) => `${" ".repeat(column)}${line}`)];
+    })
+    .join("\n");
 }
 
 /** What a check holds and why, for `--explain`. */

@@ -111,6 +111,35 @@ describe("sheaf verify", () => {
       code: "SHEAF_OPTION",
       hints: ["sheaf verify --explain config.user"],
     });
+    await expect(run({ explain: "custom.terms" })).rejects.toMatchObject({
+      hints: [expect.stringContaining("contract.checks")],
+    });
+  });
+
+  it("explains every check, and lists those of a group", async () => {
+    const { shown, json } = await run({ explain: "all" });
+    const ids = (json as { id: string }[]).map(({ id }) => id);
+    expect(ids.length).toBeGreaterThan(80);
+    for (const id of ids) {
+      expect(shown).toContain(`${id} `);
+      expect((await run({ explain: id })).shown).toMatch(
+        new RegExp(`^${id.replace(".", "\\.")}  \\S[^]*what it holds[^]*why`),
+      );
+    }
+    const group = (await run({ explain: "rebuild" })).shown.split("\n").filter((line) => !line.startsWith(" "));
+    expect(group.map((line) => line.split(" ")[0])).toEqual(ids.filter((id) => id.startsWith("rebuild.")));
+  });
+
+  it("refuses to skip what is no check", async () => {
+    const parts = apiParts();
+    const skip = { "files.test": "shipped", "runtime.*": "elsewhere", "custom.mine": "mine" };
+    const checks = { mine: { file: "/app" } };
+    parts.settings = { ...parts.settings, contract: { ...parts.settings.contract, skip, checks } };
+    await expect(run({ ...whole, static: true }, { parts })).rejects.toMatchObject({
+      code: "SHEAF_CONTRACT",
+      message: "the contract skips files.test, which is no check",
+      details: [["files.test", "did you mean files.tests?"]],
+    });
   });
 
   it.each([
@@ -120,6 +149,7 @@ describe("sheaf verify", () => {
     [{ baseline: "./nothing.toml" }, "SHEAF_BASELINE"],
     [{ dockerfile: "./nothing" }, "SHEAF_NO_DOCKERFILE"],
     [{ dockerfile: "./.dockerignore" }, "SHEAF_NO_DOCKERFILE"],
+    [{ dockerfile: "./Dockerfile", target: "worker" }, "SHEAF_NO_DOCKERFILE"],
     [{ output: ["./verdict.pdf"] }, "SHEAF_OPTION"],
   ])("ends with 2 for %j", async (options, code) => {
     await expect(run({ static: true, ...options })).rejects.toMatchObject({ code, exitCode: 2 });

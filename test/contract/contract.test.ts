@@ -44,6 +44,20 @@ describe("a contract", () => {
     expect(contract.size).toBeUndefined();
   });
 
+  it("names a GPU that there is not by its place", async () => {
+    const text = '[contract]\ngpu-targets = ["t4", "a11"]\n[images.worker.contract]\ngpu-targets = ["8.6"]\n';
+    await expect(readConfigFile("contract.toml", text)).rejects.toMatchObject({
+      details: [["contract.gpu-targets.1", expect.stringContaining('"a11" is not a known GPU, did you mean a10?')]],
+    });
+    const contract = resolveContract({
+      name: "x",
+      runtime: api,
+      config: { contract: { "gpu-targets": ["a10", "7.5"] } },
+    });
+    expect(contract.gpuTargets).toEqual([75, 86]);
+    expect(contractSettings(contract)["gpu-targets"]).toEqual(["7.5", "8.6"]);
+  });
+
   it("asks of a project's image what it promises", () => {
     const config = { user: "web", images: { api: { budget: "300MB", port: 9000 }, worker: {} } };
     const contract = resolveContract({

@@ -71,7 +71,7 @@ export async function contractOf(
 ): Promise<Contract> {
   const { config, configFile } = await readSettings(input, context);
   const plan = stored?.plan;
-  return resolveContract({
+  const contract = resolveContract({
     name,
     runtime: image.config.config ?? {},
     config,
@@ -81,6 +81,9 @@ export async function contractOf(
       ? { planned: { name: plan.name, role: plan.role, ...(plan.budget ? { size: plan.budget.value } : {}) } }
       : {}),
   });
+  if (Object.keys(contract.skip).length > 0)
+    (await import("../../contract/all-checks.ts")).refuseUnknownSkips(contract);
+  return contract;
 }
 
 async function readSettings(

@@ -3,7 +3,7 @@ import * as path from "node:path";
 
 import type { OpenedReference } from "../../assemble/open-reference.ts";
 import type { Baseline } from "../../contract/baseline.ts";
-import type { CheckAbout } from "../../contract/check.ts";
+import { type CheckAbout, groupOf } from "../../contract/check.ts";
 import type { Runtime } from "../../contract/running/runtime.ts";
 import type { Verification, VerifyOptions } from "../../contract/verify-image.ts";
 import { didYouMean } from "../../did-you-mean.ts";
@@ -67,7 +67,10 @@ export const verify: Command = {
       summary: "what runs it: docker, podman, or none (namespaces of this user); the first that is there unless given",
       choices: ["docker", "podman", "none"],
     },
-    { flags: "--explain <id>", summary: "say what a check holds, why, and where that is written" },
+    {
+      flags: "--explain <id>",
+      summary: "say what a check holds, why, and where that is written; of a group, or all, list the checks",
+    },
     ...contractOptions,
     { flags: "--dockerfile <file>", summary: "the Dockerfile that the image was built from: it is checked too" },
     {
@@ -245,26 +248,35 @@ async function readBaselineFile(file: string | undefined, folder: string): Promi
   return readBaseline(file, text, new Date().toISOString().slice(0, 10));
 }
 
+/** One check, or all of a group. */
 async function explain(id: string): Promise<CommandResult> {
-  const [{ staticChecks }, { runningChecks }, { rebuildChecks }, { explanationText }] = await Promise.all([
-    import("../../contract/registry.ts"),
-    import("../../contract/running/registry.ts"),
-    import("../../contract/rebuild/checks.ts"),
+  const [{ allChecks }, { explanationText, checkListText }] = await Promise.all([
+    import("../../contract/all-checks.ts"),
     import("../../report/verdict-text.ts"),
   ]);
-  const all: readonly CheckAbout[] = [...staticChecks, ...runningChecks, ...rebuildChecks];
-  const found = all.find((check) => check.id === id);
-  if (!found) {
-    const near = didYouMean(
-      id,
-      all.map((check) => check.id),
-    );
-    throw new SheafError("SHEAF_OPTION", `there is no check ${JSON.stringify(id)}`, {
-      hint: near
-        ? `sheaf verify --explain ${near}`
-        : `the groups are ${[...new Set(all.map((check) => check.id.split(".")[0]))].join(", ")}`,
-    });
+  const all = allChecks();
+  const group = id.replace(/\.\*?$/, "");
+  const own = all.filter((check) => id === "all" || check.id.startsWith(`${group}.`));
+  if (own.length > 0) {
+    return {
+      json: own.map(({ id, title }) => ({ id, title })),
+      text: (style, width) => checkListText(own, style, width),
+    };
   }
+  const found = all.find((check) => check.id === id);
+  if (!found) throw noSuchCheck(id, all);
   const { title, holds, why, sources } = found;
   return { json: { id, title, holds, why, sources }, text: (style, width) => explanationText(found, style, width) };
+}
+
+function noSuchCheck(id: string, all: readonly CheckAbout[]): SheafError {
+  const groups = [...new Set(all.map((check) => groupOf(check.id)))];
+  const near = didYouMean(id, [...all.map((check) => check.id), ...groups]);
+  return new SheafError("SHEAF_OPTION", `there is no check ${JSON.stringify(id)}`, {
+    hint: id.startsWith("custom.")
+      ? "checks of your own are in the contract: [tool.sheaf.contract.checks]"
+      : near
+        ? `sheaf verify --explain ${near}`
+        : `the groups are ${groups.join(", ")}: sheaf verify --explain files lists one, --explain all every check`,
+  });
 }

@@ -6,12 +6,25 @@ import { SheafError } from "../../errors.ts";
 import { isTable, tableAt, type TomlTable } from "../toml.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 
-/** What `[tool.sheaf.images.NAME] gpu` says that makes no sense: GPUs, releases and parts of CUDA that there are not. */
+/** What `[tool.sheaf.images.NAME] gpu` and `gpu-targets` of contracts say that makes no sense: GPUs, releases and parts of CUDA that there are not. */
 export function gpuProblems(config: TomlTable): ConfigProblem[] {
-  return Object.entries(tableAt(config, "images")).flatMap(([name, image]) => {
-    const gpu = isTable(image) ? image["gpu"] : undefined;
-    return isTable(gpu) ? problemsOf(gpu, ["images", name, "gpu"]) : [];
+  const ofImages = Object.entries(tableAt(config, "images")).flatMap(([name, image]) => {
+    if (!isTable(image)) return [];
+    const { gpu, contract } = image;
+    return [
+      ...(isTable(gpu) ? problemsOf(gpu, ["images", name, "gpu"]) : []),
+      ...promiseProblems(contract, ["images", name, "contract"]),
+    ];
   });
+  return [...ofImages, ...promiseProblems(config["contract"], ["contract"])];
+}
+
+/** GPUs of a contract. */
+function promiseProblems(contract: unknown, path: string[]): ConfigProblem[] {
+  if (!isTable(contract)) return [];
+  return texts(contract["gpu-targets"]).flatMap((target, index) =>
+    asProblem(targetProblem(target, undefined), [...path, "gpu-targets", String(index)]),
+  );
 }
 
 function problemsOf(gpu: TomlTable, path: string[]): ConfigProblem[] {

@@ -108,8 +108,11 @@ async function validated(value: unknown, problems: ConfigProblem[]): Promise<She
 
 /** Tables of GPUs and of CUDA's parts are read only for who names some. */
 async function problemsOfGpus(config: TomlTable): Promise<ConfigProblem[]> {
-  const images = Object.values(tableAt(config, "images"));
-  if (!images.some((image) => isTable(image) && isTable(image["gpu"]))) return [];
+  const images = Object.values(tableAt(config, "images")).filter(isTable);
+  const contracts = [config, ...images].map((each) => each["contract"]);
+  const namesSome =
+    images.some(({ gpu }) => isTable(gpu)) || contracts.some((each) => isTable(each) && "gpu-targets" in each);
+  if (!namesSome) return [];
   const { gpuProblems } = await import("./gpu-problems.ts");
   return gpuProblems(config);
 }
