@@ -9,6 +9,7 @@ import {
   parentDirectories,
   segmentEnd,
   segmentEndSize,
+  writeSegment,
   type BuiltSegment,
 } from "../../src/archive/segment.ts";
 import { readTar } from "../../src/archive/tar-read.ts";
@@ -230,5 +231,57 @@ describe("directories", () => {
       ["a", 5],
       ["b", 5],
     ]);
+  });
+});
+
+describe("writeSegment", () => {
+  const big = Buffer.concat([Buffer.alloc(3_000_000, "pattern "), randomBytes(200_000)]);
+  const slices = function* (content: Uint8Array): Generator<Uint8Array> {
+    for (let at = 0; at < content.length; at += 70_001) yield content.subarray(at, at + 70_001);
+  };
+  const asIs: Content = { kind: "large", size: big.length, sha256: sha256(big), chunks: () => slices(big) };
+  const stream = deflateRawSync(big);
+  const asDeflated: Content = { ...asIs, deflateStream: { crc32: crc32(big) }, chunks: () => slices(stream) };
+
+  it("writes what buildSegment does", async () => {
+    const chunks: Uint8Array[] = [];
+    const written = await writeSegment(sample, { mtime }, (chunk) => chunks.push(chunk));
+    expect({ ...written, chunks }).toEqual(buildSegment(sample, { mtime }));
+  });
+
+  it.each([
+    ["bytes", asIs],
+    ["a deflate stream", asDeflated],
+  ])("streams large contents from %s", async (_, content) => {
+    const entries = [file("a", bytes("before")), file("b", content), file("c", bytes("after"))];
+    const write = async () => {
+      const chunks: Uint8Array[] = [];
+      const written = await writeSegment(entries, { mtime }, (chunk) => chunks.push(chunk));
+      return { ...written, chunks };
+    };
+    const segment = await write();
+    expect(segment.compressed).toBe(Buffer.concat(segment.chunks).length);
+    expect(segment.unpacked + segmentEndSize).toBe(unpack(segment).length);
+    const unpacked = readTar(unpack(segment));
+    expect(unpacked.map(({ path, data }) => [path, sha256(data)])).toEqual(
+      segment.entries.map((entry) => [entry.path, entry.sha256]),
+    );
+    expect(unpacked[1]?.data.length).toBe(big.length);
+    expect(Buffer.concat((await write()).chunks).equals(Buffer.concat(segment.chunks))).toBe(true);
+    if (content === asDeflated) expect(Buffer.concat(segment.chunks).includes(stream)).toBe(true);
+  });
+
+  it("is the way for large contents: buildSegment refuses them", () => {
+    expect(() => buildSegment([file("b", asIs)], { mtime })).toThrow("streamed");
+  });
+});
+
+describe("a content whose hash is known", () => {
+  it("is not inflated for it when its stream is kept, and has the same bytes", () => {
+    const known = { ...deflated(large), sha256: sha256(large) } as Content;
+    const [one, two] = [known, deflated(large)].map((content) => buildSegment([file("x", content)], { mtime }));
+    expect(one).toEqual(two);
+    const wrong = { ...deflated(large), crc32: 0 } as Content;
+    expect(() => buildSegment([file("x", wrong)], { mtime })).toThrow("CRC");
   });
 });

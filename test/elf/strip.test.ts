@@ -2,11 +2,14 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { elfFacts } from "../../src/elf/facts.ts";
 import { readElf, sectionFlags, sectionTypes, segmentTypes } from "../../src/elf/read.ts";
 import type { ElfFile } from "../../src/elf/read.ts";
-import { stripElf } from "../../src/elf/strip.ts";
+import { overlay, readPieces, sizeOfPieces } from "../../src/elf/pieces.ts";
+import { strippedPieces, stripElf } from "../../src/elf/strip.ts";
+import { memorySource } from "../../src/archive/byte-source.ts";
 import { buildElf } from "./build-elf.ts";
 import type { ElfSpec } from "./build-elf.ts";
 import { has, sharedObjects } from "./oracles.ts";
@@ -146,6 +149,44 @@ describe("stripElf on real libraries", () => {
       }
     },
   );
+});
+
+describe("strippedPieces", () => {
+  it("of a file that is read in places make what stripElf makes in memory", () => {
+    const forms: ElfSpec[] = [
+      { class: 64 },
+      { class: 32 },
+      { littleEndian: false },
+      { trailingSegment: Buffer.alloc(9000, 7) },
+    ];
+    const built = forms.map((form) => buildElf({ soname: "libx.so", debug: 300_000, ...form }));
+    for (const bytes of [...built, ...sharedObjects(20).map((file) => readFileSync(file))]) {
+      const source = { size: bytes.length, read: (at: number, length: number) => bytes.subarray(at, at + length) };
+      const pieces = strippedPieces(source);
+      expect(pieces && Buffer.concat([...readPieces(source, pieces)])).toEqual(stripElf(bytes));
+      expect(elfFacts(source)).toEqual(elfFacts(bytes));
+    }
+  });
+
+  it("can be written over at any place", () => {
+    const original = Buffer.from(Array.from({ length: 50 }, (_, index) => index));
+    const source = memorySource(original);
+    const range = fc
+      .tuple(fc.nat(49), fc.nat(20))
+      .map(([from, length]) => ({ from, length: Math.min(length, 50 - from) }));
+    const own = fc.uint8Array({ maxLength: 10 }).map((bytes) => ({ bytes }));
+    fc.assert(
+      fc.property(fc.array(fc.oneof(range, own), { minLength: 1 }), fc.nat(200), fc.nat(60), (pieces, at, length) => {
+        const whole = Buffer.concat([...readPieces(source, pieces)]);
+        const offset = Math.min(at, whole.length);
+        const patch = Buffer.alloc(Math.min(length, whole.length - offset), 255);
+        const patched = overlay(pieces, offset, patch);
+        whole.set(patch, offset);
+        expect(Buffer.compare(Buffer.concat([...readPieces(source, patched)]), whole)).toBe(0);
+        expect(sizeOfPieces(patched)).toBe(whole.length);
+      }),
+    );
+  });
 });
 
 /** Program headers, dynamic section and dynamic symbols as readelf prints them. */
