@@ -31,6 +31,8 @@ export interface VerifyOptions {
   rebuilds?: readonly Rebuild[] | string;
   baseline?: Baseline;
   signal: AbortSignal;
+  /** Called as each check starts. */
+  onStart?: (check: CheckAbout) => void;
   /** Called as each check ends. */
   onResult?: (result: CheckResult) => void;
 }
@@ -51,7 +53,7 @@ export interface Verification {
 
 /** Holds an image to its contract: every check of it once, in the order of the groups. */
 export async function verifyImage(options: VerifyOptions): Promise<Verification> {
-  const { name, image, facts, contract, dockerfile, session, baseline, signal, onResult } = options;
+  const { name, image, facts, contract, dockerfile, session, baseline, signal, onStart, onResult } = options;
   const start = performance.now();
   const context: StaticContext = { image, facts, contract, ...(dockerfile ? { dockerfile } : {}) };
   const bugs: Error[] = [];
@@ -60,6 +62,7 @@ export async function verifyImage(options: VerifyOptions): Promise<Verification>
   const add = async (about: CheckAbout, run: () => Finding | Promise<Finding>): Promise<void> => {
     signal.throwIfAborted();
     abouts.set(about.id, about);
+    onStart?.(about);
     const result = await runCheck(about, reasonToSkip(contract, about.id), { run, bugs });
     results.push(result);
     onResult?.(result);

@@ -10,6 +10,7 @@ import { rebuildChecks } from "../../src/contract/rebuild/checks.ts";
 import { type Leaf, leafDistributions } from "../../src/contract/rebuild/leaf-distributions.ts";
 import { copyProject } from "../../src/contract/rebuild/project-copy.ts";
 import { Rebuild } from "../../src/contract/rebuild/rebuild.ts";
+import { silent } from "../../src/events.ts";
 import { temporary } from "../archive/oracle.ts";
 import { apiParts, build, distribution, failing, file, type ImageParts, put, verifyParts } from "./image-dsl.ts";
 
@@ -72,6 +73,7 @@ async function run(script: Script, { leaves = [alembic], files = {} as Record<st
     limits,
     startModules: ["app.main"],
     leaves,
+    emit: silent,
     signal: new AbortController().signal,
   });
   const verification = await verifyParts(parts, undefined, { rebuilds: [rebuild] });

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import type { Emit } from "../../events.ts";
 import type { Image } from "../../oci/image.ts";
 import { kindOf } from "../../oci/history.ts";
 import type { Contract } from "../contract.ts";
@@ -30,6 +31,7 @@ export interface OpenRebuildsOptions {
   program: readonly string[];
   /** Makes an empty folder that goes with the process. */
   temporary: (prefix: string) => string;
+  emit: Emit;
   signal: AbortSignal;
 }
 
@@ -45,7 +47,7 @@ export interface OpenedRebuilds {
  * @throws SheafError SHEAF_NO_DOCKERFILE, SHEAF_NO_PROJECT, SHEAF_REBUILD
  */
 export async function openRebuilds(options: OpenRebuildsOptions): Promise<OpenedRebuilds | string> {
-  const { project, image, facts, contract, signal, temporary } = options;
+  const { project, image, facts, contract, signal, temporary, emit } = options;
   const isSheaf = image.config.history?.some((entry) => kindOf(entry) !== "base") === true;
   const dockerfile = options.dockerfile ?? (isSheaf ? undefined : dockerfileOf(project));
   const config = image.config.config ?? {};
@@ -53,6 +55,7 @@ export async function openRebuilds(options: OpenRebuildsOptions): Promise<Opened
     limits: contract.build,
     startModules: startModuleOf(config)?.modules ?? [],
     leaves: leafDistributions(facts, config),
+    emit,
     signal,
   };
   const builders: Builder[] = [];

@@ -1,3 +1,4 @@
+import type { Emit } from "../../events.ts";
 import { formatSeconds } from "../../units.ts";
 import type { Contract } from "../contract.ts";
 import { type Builder, BuildFailed, type Rebuilt } from "./builder.ts";
@@ -28,6 +29,8 @@ export interface RebuildOptions {
   startModules: readonly string[];
   /** What may be left out of the dependencies. */
   leaves: readonly Leaf[];
+  /** Told of each build that has ended. */
+  emit: Emit;
   signal: AbortSignal;
 }
 
@@ -106,12 +109,14 @@ export class Rebuild {
   }
 
   async #build({ cache, limit, change }: BuildPlan): Promise<StepResult> {
-    const { builder, project, limits, signal } = this.#options;
+    const { builder, project, limits, emit, signal } = this.#options;
     const timeoutMs = (limits[limit] * patience + 60) * 1000;
     try {
       const rebuilt = await builder.build(project.folder, { cache, timeoutMs });
       const known = new Set(this.#before?.layers.map(({ diffId }) => diffId));
       this.#before = rebuilt;
+      const message = `${builder.name}, ${change ?? (cache === "nothing" ? "clean" : "nothing changed")}`;
+      emit({ type: "stage", stage: "rebuild", message, seconds: rebuilt.seconds });
       const newLayers = rebuilt.layers.filter(({ diffId }) => !known.has(diffId)).map(({ name }) => name);
       return { ...rebuilt, newLayers, ...(change === undefined ? {} : { change }) };
     } catch (error) {
