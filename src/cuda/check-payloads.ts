@@ -82,4 +82,5 @@ function describe({ images }: FatEntry): string {
     .join(" and ");
 }
 
-const largestPayload = 2 ** 30;
+/** The largest of CUDA 12 has 137 MB, in cuBLASLt. */
+const largestPayload = 2 ** 28;

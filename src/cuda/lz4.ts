@@ -6,6 +6,8 @@
  * @returns undefined when the block is damaged or gives another size
  */
 export function decompressLz4(block: Uint8Array, size: number): Uint8Array | undefined {
+  // A byte of a length stands for 255 at most: what promises more than that is never held.
+  if (size > 255 * (block.length + 1)) return undefined;
   const result = Buffer.alloc(size);
   let at = 0;
   let written = 0;
@@ -28,10 +30,10 @@ export function decompressLz4(block: Uint8Array, size: number): Uint8Array | und
     at += 2;
     const matched = length(token & 15) + 4;
     if (offset === 0 || offset > written || written + matched > size) return undefined;
-    // A match may overlap what it writes: then its beginning repeats.
+    // A match may overlap what it writes: then its beginning repeats, and each round has twice as much to copy from.
     for (let copied = 0; copied < matched;) {
-      const count = Math.min(offset, matched - copied);
-      result.copyWithin(written + copied, written + copied - offset, written + copied - offset + count);
+      const count = Math.min(offset + copied, matched - copied);
+      result.copyWithin(written + copied, written - offset, written - offset + count);
       copied += count;
     }
     written += matched;
