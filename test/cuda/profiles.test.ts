@@ -1,3 +1,6 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
 import { describe, expect, it } from "vitest";
 
 import { cudaLibraryOf } from "../../src/cuda/libraries.ts";
@@ -161,6 +164,14 @@ describe("profiles", () => {
       expect(does).toMatch(/^[A-Za-z]/);
       expect(names).toEqual(expect.arrayContaining([...needs]));
     }
+  });
+
+  it("are told part by part in docs/gpu.md", () => {
+    const text = fs.readFileSync(path.join(import.meta.dirname, "..", "..", "docs", "gpu.md"), "utf8");
+    const rows = [...text.matchAll(/^\| `([a-z-]+)` \| .* \| (.*) \| (.*) \|$/gm)].map(([, ...cells]) => cells);
+    expect(rows).toEqual(
+      cudaParts.map(({ name, does, leftOutOf }) => [name, does, leftOutOf.toSorted().toReversed().join(", ")]),
+    );
   });
 
   it("know parts by name, and cuDNN's together", () => {

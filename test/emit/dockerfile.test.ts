@@ -25,7 +25,11 @@ const worker: PlanSpec = {
 };
 
 function emitted(plans: ImagePlan[], cudaBase?: string): Record<string, string> {
-  return Object.fromEntries(emitDockerfiles(plans, { cudaBase }).map(({ path, text }) => [path, text]));
+  return emittedWith(plans, { cudaBase });
+}
+
+function emittedWith(plans: ImagePlan[], options: Parameters<typeof emitDockerfiles>[1]): Record<string, string> {
+  return Object.fromEntries(emitDockerfiles(plans, options).map(({ path, text }) => [path, text]));
 }
 
 function dockerfile(...specs: PlanSpec[]): string {
@@ -319,6 +323,24 @@ describe("a Dockerfile with an image for a GPU", () => {
     expect(own).not.toMatch(/cuda\.(?:targets|profile|left-out|nvidia-modified)|preflight/);
     expect(own).toContain('ENTRYPOINT ["/usr/bin/tini", "--"]');
     expect(own).toContain("# All of CUDA is in it, for all GPUs: sheaf build --image worker leaves out what");
+  });
+
+  it("takes device code out in a stage of its own where that is asked for", () => {
+    const labels = { "sheaf.cuda.targets": "7.5,8.6", "sheaf.cuda.profile": "inference" };
+    const targets = { cuda: "12.1", targets: ["t4", "a10"], capabilities: ["7.5", "8.6"] };
+    const plan = planOf({ ...gpu, labels, gpu: { ...targets, pruneNvidia: true } });
+    const own = emittedWith([plan], { trim: true })["Dockerfile.gpu"] ?? "";
+    expect(own).toContain('docker build -f Dockerfile.gpu --build-context sheaf="$(npm root -g)/sheaf" -t');
+    expect(own).toContain("FROM --platform=$BUILDPLATFORM node:22-slim AS trimmed\n");
+    expect(own).toMatch(/from=builder,source=\/opt\/venv,target=\/opt\/venv/);
+    expect(own).toContain("gpu trim /opt/venv --targets 7.5,8.6 --prune-nvidia -o /opt/trimmed\n");
+    expect(own).toContain("COPY --link --from=trimmed /opt/trimmed /opt/venv\n");
+    expect(own).toMatch(/sheaf\.cuda\.targets="?7\.5,8\.6/);
+    expect(own).not.toMatch(/cuda\.profile/);
+    const all = emittedWith([planOf(api), plan], { trim: true });
+    expect(all["Dockerfile"]).not.toMatch(/trimmed|cuda\.targets/);
+    expect(() => emittedWith([planOf(gpu)], { trim: true })).toThrow(/--trim needs GPUs/);
+    expect(() => emittedWith([planOf(api)], { trim: true })).toThrow(/--trim has no use/);
   });
 
   it("has a file of its own that starts from the slim image, and says why", () => {

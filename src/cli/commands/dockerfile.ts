@@ -21,6 +21,7 @@ export const dockerfile: Command = {
     ...generatedOptionDefinitions,
     { flags: "-o, --output <folder>", summary: "where to, instead of the repository" },
     { flags: "--cuda-base <image>", summary: "base of Dockerfile.gpu: an image with the CUDA runtime" },
+    { flags: "--trim", summary: "Dockerfile.gpu takes out device code for other GPUs than gpu.targets" },
   ],
   examples: ["sheaf dockerfile", "sheaf dockerfile --check", "sheaf dockerfile --image api -o build"],
   async run(input, context) {
@@ -28,7 +29,7 @@ export const dockerfile: Command = {
       planImages({ ...readPlanOptions(input), installation: true }, planServices(context)),
     );
     const plans = images.map(({ plan }) => plan);
-    const files = emitDockerfiles(plans, { cudaBase: textOption(input, "cudaBase") });
+    const files = emitDockerfiles(plans, { cudaBase: textOption(input, "cudaBase"), trim: flagOption(input, "trim") });
     const folder = textOption(input, "output");
     const root = folder === undefined ? project.root : path.resolve(folder);
     const check = flagOption(input, "check");

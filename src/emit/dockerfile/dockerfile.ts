@@ -5,6 +5,7 @@ import { type WantedPackage, wantedPackages } from "./debian-packages.ts";
 import { imageStage, type PythonHome, type Shared, sharedBy, systemStage } from "./image-stage.ts";
 import { projectComment, type ProjectStage, projectStages } from "./project-stage.ts";
 import { cudaOf, type ImageRecipe } from "./recipe.ts";
+import { sheafContext, trimStage } from "./trim-stage.ts";
 import { variablesOf } from "./variables.ts";
 import { assignments, comment, literal } from "./words.ts";
 
@@ -56,8 +57,16 @@ export function dockerfileOf(recipes: readonly ImageRecipe[]): string {
   ]);
 }
 
+export interface GpuDockerfileOptions {
+  /** An image with the CUDA runtime that it starts from, instead of the slim one. */
+  cudaBase?: string;
+  /** Take device code for other GPUs out, in a stage of its own. */
+  trim?: boolean;
+}
+
 /** The image for a GPU alone, in a file of its own. */
-export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string {
+export function gpuDockerfileOf(given: ImageRecipe, { cudaBase, trim = false }: GpuDockerfileOptions = {}): string {
+  const recipe = { ...given, trimmed: trim };
   const { plan } = recipe;
   const official = officialHome([recipe]);
   const { builders } = buildersOf([recipe]);
@@ -77,9 +86,9 @@ export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string 
   return text([
     "# syntax=docker/dockerfile:1",
     ...comment(
-      `The image "${plan.name}" for a GPU: docker build -f Dockerfile.gpu -t ${tagOf(plan)} .`,
+      `The image "${plan.name}" for a GPU: docker build -f Dockerfile.gpu${trim ? contextOption : ""} -t ${tagOf(plan)} .`,
       ...gpuReason(cudaOf(plan), cudaBase),
-      ...(plan.gpu?.value.capabilities || plan.device ? [wholeCuda(plan)] : []),
+      ...(plan.gpu?.value.capabilities || plan.device ? [wholeCuda(plan, trim)] : []),
     ),
     `ARG PYTHON_VERSION=${recipe.minor}`,
     ...appEnvArgument([recipe]),
@@ -89,10 +98,16 @@ export function gpuDockerfileOf(recipe: ImageRecipe, cudaBase?: string): string 
       ...(cudaBase === undefined ? {} : { interpreter: folder }),
     }),
     "",
+    ...(trim ? [...trimStage(recipe, "builder"), ""] : []),
     ...projectLines(projects, official.from),
     "",
     ...systemStage("runtime", recipe, { home, shared }),
-    ...imageStage(recipe, { builder: "builder", project: projects.get(plan.name) as ProjectStage, home, shared }),
+    ...imageStage(recipe, {
+      builder: trim ? "trimmed" : "builder",
+      project: projects.get(plan.name) as ProjectStage,
+      home,
+      shared,
+    }),
   ]);
 }
 
@@ -115,9 +130,12 @@ function gpuReason(cuda: string | undefined, cudaBase: string | undefined): stri
 }
 
 /** pip installs wheels as they are: what the configuration leaves out takes sheaf build. */
-function wholeCuda({ name }: ImagePlan): string {
-  return `All of CUDA is in it, for all GPUs: sheaf build --image ${name} leaves out what [tool.sheaf.images.${name}] gpu says.`;
+function wholeCuda({ name }: ImagePlan, trim: boolean): string {
+  const what = trim ? "All parts of CUDA are in it" : "All of CUDA is in it, for all GPUs";
+  return `${what}: sheaf build --image ${name} leaves out what [tool.sheaf.images.${name}] gpu says.`;
 }
+
+const contextOption = ` --build-context ${sheafContext}="$(npm root -g)/sheaf"`;
 
 function head(main: ImageRecipe, { others, gpu }: { others: ImageRecipe[]; gpu: ImageRecipe | undefined }): string[] {
   const uses = [

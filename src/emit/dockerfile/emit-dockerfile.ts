@@ -16,6 +16,8 @@ export interface EmittedFile {
 export interface DockerfileOptions {
   /** An image with the CUDA runtime that Dockerfile.gpu starts from, instead of the slim one. */
   cudaBase?: string;
+  /** Have Dockerfile.gpu take out device code for other GPUs than the configured ones, by `sheaf gpu trim`. */
+  trim?: boolean;
 }
 
 export const dockerfileCommand = "sheaf dockerfile";
@@ -29,10 +31,10 @@ export const dockerfileCommand = "sheaf dockerfile";
  */
 export function emitDockerfiles(plans: readonly ImagePlan[], options: DockerfileOptions = {}): EmittedFile[] {
   const recipes = recipesOf(plans);
-  const gpu = gpuRecipe(recipes, options.cudaBase);
+  const gpu = gpuRecipe(recipes, options);
   const files = [
     { path: "Dockerfile", text: dockerfileOf(recipes) },
-    ...(gpu ? [{ path: "Dockerfile.gpu", text: gpuDockerfileOf(gpu, options.cudaBase) }] : []),
+    ...(gpu ? [{ path: "Dockerfile.gpu", text: gpuDockerfileOf(gpu, options) }] : []),
     { path: ".dockerignore", text: dockerignoreOf(recipes.map(({ plan }) => plan)) },
     ...buildersOf(recipes).builders.flatMap(({ install }) =>
       install.text === undefined ? [] : [{ path: install.files[0] ?? "", text: install.text }],

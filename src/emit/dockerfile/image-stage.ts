@@ -8,6 +8,7 @@ import { compileAllBut } from "./compile-all.ts";
 import { type Pair, variablesOf } from "./variables.ts";
 import { type ProjectStage, writableOutside } from "./project-stage.ts";
 import { type ImageRecipe, venv } from "./recipe.ts";
+import { trimmedFolder } from "./trim-stage.ts";
 import { assignments, comment, continued, execForm, literal, shellWord } from "./words.ts";
 
 /** Where a stage's Python comes from and what has to be done to it. */
@@ -61,10 +62,10 @@ interface Facts {
   outside: string[];
 }
 
-function factsOf({ plan }: ImageRecipe, base: string): Facts {
+function factsOf({ plan, trimmed = false }: ImageRecipe, base: string): Facts {
   const { config } = plan;
   const labels = Object.entries(config.labels)
-    .filter(([name]) => !ofTrimmedImages.has(name))
+    .filter(([name]) => !(trimmed ? ofComposedImages : ofTrimmedImages).has(name))
     .toSorted(([a], [b]) => byCodeUnit(a, b))
     .map(([name, { value }]): Pair =>
       name === "org.opencontainers.image.base.name" ? [name, base] : [literal(name), literal(value)],
@@ -80,11 +81,12 @@ function factsOf({ plan }: ImageRecipe, base: string): Facts {
   };
 }
 
-/** What pip installs is whole. */
+/** No part of CUDA is left out of what pip installs, */
+const ofComposedImages: ReadonlySet<string> = new Set([cudaLabels.profile, cudaLabels.leftOut]);
+/** and no device code, unless a stage does that. */
 const ofTrimmedImages: ReadonlySet<string> = new Set([
+  ...ofComposedImages,
   cudaLabels.targets,
-  cudaLabels.profile,
-  cudaLabels.leftOut,
   cudaLabels.nvidiaModified,
 ]);
 
@@ -180,7 +182,7 @@ export function imageStage(recipe: ImageRecipe, options: ImageStageOptions): str
       : []),
     ...(folders.length > 0 ? [`RUN install -d -o ${uid} -g ${gid} ${folders.join(" ")}`] : []),
     ...(home.copied === undefined ? [] : [`COPY --link --from=builder ${home.copied} ${home.copied}`]),
-    `COPY --link --from=${options.builder} ${venv} ${venv}`,
+    `COPY --link --from=${options.builder} ${recipe.trimmed ? trimmedFolder : venv} ${venv}`,
     `COPY --link --from=${project.stage} ${literal(project.from)} ${literal(project.to)}`,
     ...(variables.some(([name]) => name === "APP_ENV") ? ["ARG APP_ENV"] : []),
     ...assignments("ENV", variables),

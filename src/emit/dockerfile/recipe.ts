@@ -12,6 +12,8 @@ export interface ImageRecipe {
   minor: string;
   /** Whether an image for a machine with a GPU can be made of it. */
   gpu: boolean;
+  /** Whether a stage takes device code out of what was installed. */
+  trimmed?: boolean;
 }
 
 /** The one place of Python's packages, the same in all stages: console scripts hold absolute paths. */
@@ -60,14 +62,19 @@ function isTaken(name: string): boolean {
  *
  * @throws SheafError SHEAF_DOCKERFILE for a CUDA base that there is no use for, or that what is built here doesn't run on
  */
-export function gpuRecipe(recipes: readonly ImageRecipe[], cudaBase: string | undefined): ImageRecipe | undefined {
+export function gpuRecipe(
+  recipes: readonly ImageRecipe[],
+  { cudaBase, trim = false }: { cudaBase?: string; trim?: boolean },
+): ImageRecipe | undefined {
   const recipe = recipes.find((each) => each.gpu);
-  if (cudaBase === undefined) return recipe;
+  if (cudaBase === undefined && !trim) return recipe;
   if (!recipe) {
-    throw new SheafError("SHEAF_DOCKERFILE", "no image of this project is for a GPU, so --cuda-base has no use", {
+    const option = cudaBase === undefined ? "--trim" : "--cuda-base";
+    throw new SheafError("SHEAF_DOCKERFILE", `no image of this project is for a GPU, so ${option} has no use`, {
       hint: 'say which one is: [tool.sheaf.images.NAME] gpu = { cuda = "12.1" }',
     });
   }
+  if (cudaBase === undefined) return recipe;
   const built = recipe.plan.distributions.filter((each) => each.built).map(({ name }) => name);
   if (built.length > 0) {
     throw new SheafError(
