@@ -1,6 +1,11 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
 import { describe, expect, it } from "vitest";
 
 import { withoutDependency } from "../../src/contract/rebuild/without-dependency.ts";
+import { has, temporary } from "../archive/oracle.ts";
 
 const removed = (path: string, text: string, name = "left-pad") => {
   const result = withoutDependency(path, text, name);
@@ -104,6 +109,37 @@ name = "zlib"
 dependencies = []
 `);
   });
+
+  it.skipIf(!has("uv", "--version"))(
+    "leaves a uv.lock that uv finds up to date (needs uv)",
+    () => {
+      const registry = 'source = { registry = "https://example.test/simple" }';
+      const locked = (name: string) =>
+        `[[package]]\nname = "${name}"\nversion = "1.0"\n${registry}\nwheels = [\n    { url = "https://example.test/${name.replace("-", "_")}-1.0-py3-none-any.whl", hash = "sha256:${"a".repeat(64)}", size = 10 },\n]\n\n`;
+      const files: Record<string, string> = {
+        "pyproject.toml": `[project]\nname = "shop"\nversion = "0.1.0"\nrequires-python = ">=3.8"\ndependencies = ["idna>=1", "left-pad"]\n[project.optional-dependencies]\nx = ["left-pad"]\n[[tool.uv.index]]\nurl = "https://example.test/simple"\ndefault = true\n`,
+        "uv.lock": `version = 1\nrevision = 3\nrequires-python = ">=3.8"\n\n${locked("idna")}${locked("left-pad")}[[package]]\nname = "shop"\nversion = "0.1.0"\nsource = { virtual = "." }\ndependencies = [\n    { name = "idna" },\n    { name = "left-pad" },\n]\n\n[package.optional-dependencies]\nx = [\n    { name = "left-pad" },\n]\n\n[package.metadata]\nrequires-dist = [\n    { name = "idna", specifier = ">=1" },\n    { name = "left-pad" },\n    { name = "left-pad", marker = "extra == 'x'" },\n]\nprovides-extras = ["x"]\n`,
+      };
+      const folder = temporary();
+      const isUpToDate = () => {
+        const env = { ...process.env, UV_CACHE_DIR: path.join(folder, "cache"), UV_NO_CONFIG: "1" };
+        try {
+          execFileSync("uv", ["lock", "--check", "--offline"], { cwd: folder, stdio: "pipe", env });
+          return true;
+        } catch {
+          return false;
+        }
+      };
+      const write = (name: string, text: string) => fs.writeFileSync(path.join(folder, name), text);
+      for (const [name, text] of Object.entries(files)) write(name, text);
+      expect(isUpToDate()).toBe(true);
+      write("pyproject.toml", removed("pyproject.toml", files["pyproject.toml"] ?? "") as string);
+      expect(isUpToDate()).toBe(false);
+      write("uv.lock", removed("uv.lock", files["uv.lock"] ?? "") as string);
+      expect(isUpToDate()).toBe(true);
+    },
+    60_000,
+  );
 
   it("goes from pylock.toml", () => {
     const text = `lock-version = "1.0"\n\n[[packages]]\nname = "a"\n\n[[packages]]\nname = "left-pad"\n[[packages.wheels]]\nname = "left_pad-1.0-py3-none-any.whl"\n\n[[packages]]\nname = "z"\n`;
