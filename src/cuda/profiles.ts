@@ -36,7 +36,7 @@ function library(distribution: string, files: Omit<PartFiles, "distributions">):
 
 /**
  * What profiles leave out. Paths are those of NVIDIA's wheels for CUDA 11 to 13 and of torch since 1.13; what a wheel does not
- * have matches nothing. cuBLAS, the runtime and the rest of cuDNN are in no profile: nearly every kernel of a model calls them. Nor is cuFile, whose
+ * have matches nothing. cuBLAS, the runtime and the rest of cuDNN are in no profile: nearly every kernel of a model calls them. Nor is cuFile itself, whose
  * functions have no common way to say no, and which is small.
  */
 export const cudaParts: readonly CudaPart[] = [
@@ -67,6 +67,14 @@ export const cudaParts: readonly CudaPart[] = [
     does: "programs that were written for FFTW",
     leftOutOf: unused,
     files: [library("cufft", { drop: ["LIB/libcufftw.so*"] })],
+  },
+  {
+    name: "cufile-rdma",
+    title: "RDMA for cuFile",
+    does: "reading files from other machines straight into the GPU's memory",
+    leftOutOf: inference,
+    // Loaded by name; it needs libraries for InfiniBand.
+    files: [{ distributions: ["cufile"], drop: ["LIB/libcufile_rdma.so*"] }],
   },
   {
     name: "cupti",
@@ -200,13 +208,15 @@ export const filesOnly: ReadonlySet<string> = new Set(["headers", "static-librar
 /** A name that settings may have, of a part or of several: `cudnn` is all of cuDNN that can go. */
 export function partsNamed(name: string): string[] {
   if (cudaParts.some((part) => part.name === name)) return [name];
-  return cudaParts.filter((part) => part.name.startsWith(`${name}-`)).map((part) => part.name);
+  return name === group ? cudaParts.filter((part) => part.name.startsWith(`${group}-`)).map((part) => part.name) : [];
 }
+
+/** The one library that is several parts. */
+const group = "cudnn";
 
 /** All names that `partsNamed` knows. */
 export function partNames(): string[] {
-  const groups = cudaParts.flatMap(({ name }) => (name.startsWith("cudnn-") ? ["cudnn"] : []));
-  return [...new Set([...groups, ...cudaParts.map(({ name }) => name)])];
+  return [group, ...cudaParts.map(({ name }) => name)];
 }
 
 /** The part of a name. @throws Error for names that are none */

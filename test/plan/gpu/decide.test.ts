@@ -36,6 +36,7 @@ describe("which parts of CUDA an image gets", () => {
       "cudnn-train",
       "cufft",
       "cufftw",
+      "cufile-rdma",
       "cupti",
       "curand",
       "cusolver",
