@@ -50,4 +50,4 @@ async function checkDigest(store: Store, digest: Digest): Promise<void> {
   }
 }
 
-const largestInMemory = 64 * 2 ** 20;
+const largestInMemory = 16 * 2 ** 20;
