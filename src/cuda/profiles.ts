@@ -172,7 +172,7 @@ export const cudaParts: readonly CudaPart[] = [
       {
         distributions: ["nvshmem"],
         stub: ["LIB/libnvshmem_host.so*"],
-        drop: ["LIB/libnvshmem_device.bc", "LIB/nvshmem_bootstrap_*", "LIB/nvshmem_transport_*"],
+        drop: ["LIB/libnvshmem_device*", "LIB/nvshmem_bootstrap_*", "LIB/nvshmem_transport_*"],
       },
     ],
   },

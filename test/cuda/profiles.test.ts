@@ -9,7 +9,7 @@ import { cudaParts, filesLeftOut, partNames, partsNamed, withNeeds } from "../..
 const inference = cudaParts.filter(({ leftOutOf }) => leftOutOf.includes("inference")).map(({ name }) => name);
 const training = cudaParts.filter(({ leftOutOf }) => leftOutOf.includes("training")).map(({ name }) => name);
 
-/** Files as the wheels list them, of torch 2.3 (CUDA 12.1), 2.8 (CUDA 12.8) and 2.15 (CUDA 13). */
+/** Files as the wheels list them, of torch 2.3 (CUDA 12.1), 2.8 (CUDA 12.8) and 2.15 (CUDA 13.2). */
 const wheels: Record<string, string[]> = {
   "nvidia-cudnn-cu12 8.9": [
     "nvidia/cudnn/lib/libcudnn.so.8",
@@ -30,6 +30,20 @@ const wheels: Record<string, string[]> = {
     "nvidia/cudnn/lib/libcudnn_heuristic.so.9",
     "nvidia/cudnn/lib/libcudnn_ops.so.9",
   ],
+  "nvidia-cudnn-cu13 9.26": [
+    "nvidia/cudnn/lib/libcudnn.so.9",
+    "nvidia/cudnn/lib/libcudnn_adv.so.9",
+    "nvidia/cudnn/lib/libcudnn_engines_tensor_ir.so.9",
+    "nvidia/cudnn/lib/libcudnn_ext.so.9",
+  ],
+  "nvidia-nvshmem-cu13 3.7": [
+    "nvidia/nvshmem/lib/libnvshmem_device.a",
+    "nvidia/nvshmem/lib/libnvshmem_device_sm_90.bc",
+    "nvidia/nvshmem/lib/libnvshmem_host.so.3",
+    "nvidia/nvshmem/lib/nvshmem_bootstrap_uid.so.3",
+    "nvidia/nvshmem/lib/nvshmem_transport_ibrc.so.6",
+  ],
+  "nvidia-cufile 1.17": ["nvidia/cu13/lib/libcufile.so.0", "nvidia/cu13/lib/libcufile_rdma.so.1"],
   "nvidia-cublas-cu12 12.8": [
     "nvidia/cublas/include/cublas.h",
     "nvidia/cublas/lib/libcublas.so.12",
@@ -105,6 +119,21 @@ describe("profiles", () => {
         "libcudnn_ops.so.9",
       ],
     ],
+    [
+      "nvidia-cudnn-cu13 9.26",
+      ["libcudnn.so.9", "~libcudnn_adv.so.9", "libcudnn_engines_tensor_ir.so.9", "libcudnn_ext.so.9"],
+    ],
+    [
+      "nvidia-nvshmem-cu13 3.7",
+      [
+        "-libnvshmem_device.a",
+        "-libnvshmem_device_sm_90.bc",
+        "~libnvshmem_host.so.3",
+        "-nvshmem_bootstrap_uid.so.3",
+        "-nvshmem_transport_ibrc.so.6",
+      ],
+    ],
+    ["nvidia-cufile 1.17", ["libcufile.so.0", "-libcufile_rdma.so.1"]],
     ["nvidia-cublas-cu12 12.8", ["-cublas.h", "libcublas.so.12", "libcublasLt.so.12"]],
     ["nvidia-cufft 12.0", ["~libcufft.so.12", "-libcufftw.so.12"]],
     [
