@@ -159,6 +159,53 @@ describe.skipIf(!python || !has("gcc"))("the program (needs a CPython and gcc)",
   });
 });
 
+describe.skipIf(!python)("the processes that the program computes in (needs a CPython)", () => {
+  let folder = "";
+  beforeAll(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-check-gpu-"));
+    fs.writeFileSync(path.join(folder, "check.py"), checkProgram);
+  });
+  afterAll(() => {
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+  const inChild = (work: string) => {
+    const lines = [
+      "import os, sys, time",
+      `sys.path.insert(0, ${JSON.stringify(folder)})`,
+      "sys.dont_write_bytecode = True",
+      "import check",
+      "check.PATIENCE = 1",
+      `child = check.Child(${work})`,
+      "print(list(child), child.failed(), child.ended())",
+    ];
+    return spawnSync(python ?? "", ["-I", "-c", lines.join("\n")], { encoding: "utf8" }).stdout;
+  };
+
+  it("tell what they found, and how they ended", () => {
+    expect(inChild("lambda send: [send({'a': each}) for each in range(2)]")).toMatch(
+      /^\[\{'a': 0\}, \{'a': 1\}\] False /,
+    );
+    const dying =
+      "lambda send: (send({'a': 1}), os.write(2, b'first\\nCould not load library libx.so\\nlast\\n'), os.abort())";
+    expect(inChild(dying)).toBe("[{'a': 1}] True the process ended with signal 6: Could not load library libx.so\n");
+    expect(inChild("lambda send: 1 / 0")).toContain("exit code 1: ZeroDivisionError: division by zero");
+    expect(inChild("lambda send: (send({}), time.sleep(60))")).toBe("[{}] True it took longer than 1 s\n");
+  });
+
+  it("call left out what needs a library that is missing, and nothing else", () => {
+    const lines = [
+      "import sys",
+      `sys.path.insert(0, ${JSON.stringify(folder)})`,
+      "import check",
+      "texts = ['Could not load library libcudnn_cnn_train.so.8', 'no kernel image is available', 'not implemented for Half']",
+      "print([check.failure_of(text, needs, 'cuda', set())['verdict'] for text in texts for needs in ('cudnn-train', None)])",
+    ];
+    expect(spawnSync(python ?? "", ["-I", "-B", "-c", lines.join("\n")], { encoding: "utf8" }).stdout).toBe(
+      "['left out', 'fail', 'fail', 'fail', 'skipped', 'skipped']\n",
+    );
+  });
+});
+
 interface Fake {
   stdout: string;
   stderr?: string;

@@ -15,13 +15,16 @@ import hashlib
 import json
 import os
 import re
+import select
 import sys
 import time
 
 SEED = 20
 # Largest difference over the largest value, of random inputs of these sizes.
 TOLERANCE = {"fp32": 2e-4, "fp16": 1e-2, "bf16": 6e-2, "int": 0.0}
-MISSING = re.compile(r"Error in dlopen|cannot open shared object|undefined symbol|NOT_SUPPORTED|SUBLIBRARY_LOADING_FAILED", re.I)
+# Seconds without a word: loading every kernel at once takes its time.
+PATIENCE = 300
+MISSING = re.compile(r"Error in dlopen|could not load library|cannot open shared object|undefined symbol|NOT_SUPPORTED|SUBLIBRARY_LOADING_FAILED", re.I)
 UNSUPPORTED = re.compile(r"not implemented for|not supported (?:on|for|by) (?:this|your|the)|unsupported (?:scalar|data) ?type|does not support", re.I)
 
 
@@ -29,43 +32,100 @@ def main(words):
     only = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--only"]
     report = check("--cpu" in words, "--models" in words, only)
     if "--json" in words:
-        print(json.dumps(report), flush=True)
+        print(json.dumps(report))
     else:
         show(report)
-    # Libraries of a GPU that failed may fail again as they are unloaded.
-    sys.stdout.flush()
-    os._exit({"pass": 0, "fail": 1}.get(report["verdict"], 3))
+    return {"pass": 0, "fail": 1}.get(report["verdict"], 3)
 
 
 def check(cpu, with_models, only):
     report = {"version": 1, "python": "%d.%d.%d" % sys.version_info[:3], "loading": os.environ.get("CUDA_MODULE_LOADING", "")}
-    report.update(ask_driver())
-    report.update({"operations": [], "libraries": [], "device": None})
-    begun = time.perf_counter()
-    try:
-        import torch
-    except Exception as problem:
-        absent = isinstance(problem, ModuleNotFoundError) and problem.name == "torch"
-        report["torch"] = None
-        report["reason"] = "there is no torch" if absent else "torch can't be imported: " + first_line(problem)
-        report["verdict"] = "not run" if absent else "fail"
-        return report
-    report["torch"] = {
-        "version": torch.__version__,
-        "cuda": torch.version.cuda,
-        "seconds": time.perf_counter() - begun,
-        "architectures": architectures(torch),
-    }
-    report["cudnn"] = version_of_cudnn(torch)
-    usable = torch.version.cuda is not None and torch.cuda.is_available()
-    if usable or cpu:
-        report["device"] = "cuda" if usable else "cpu"
-        report.update(compute(torch, report["device"], with_models, only))
-    else:
-        report["reason"] = "torch has no CUDA" if torch.version.cuda is None else "torch sees no GPU"
-    report["libraries"] = libraries()
+    report.update({"driver": None, "gpus": [], "torch": None, "device": None, "operations": [], "libraries": [], "restarts": 0})
+    for message in Child(lambda send: send(ask_driver())):
+        report.update(message)
+    # A library that is missing may end the process: then another one goes on with the next operation.
+    done = None
+    while done != len(report["operations"]):
+        done = len(report["operations"])
+        child = Child(lambda send: compute(send, {"cpu": cpu, "models": with_models, "only": only, "from": done}))
+        current = None
+        for message in child:
+            current = message.get("begins", current)
+            if "operation" in message:
+                report["operations"].append(message["operation"])
+                current = None
+            report.update(message.get("report", {}))
+        if current is not None:
+            note = child.ended()
+            report["operations"].append(dict(current, **failure_of(note, current["needs"], report["device"], set())))
+            report["restarts"] += 1
+        elif child.failed():
+            report["reason"] = child.ended()
+            report["operations"].append({"name": "import", "type": "int", "tolerance": 0.0, "verdict": "fail", "note": child.ended()})
+            break
+        else:
+            break
     report["verdict"] = verdict(report)
     return report
+
+
+class Child:
+    """A process that sends messages; whatever happens to it happens to it alone. No library is loaded in this one."""
+
+    def __init__(self, work):
+        self.reader, writer = os.pipe()
+        self.errors, errors = os.pipe()
+        self.text, self.status, self.late = "", 0, False
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.dup2(errors, 2)
+            code = 1
+            try:
+                work(lambda message: os.write(writer, (json.dumps(message) + "\n").encode()))
+                code = 0
+            except BaseException as problem:
+                os.write(2, first_line(problem).encode("utf-8", "replace"))
+            finally:
+                os._exit(code)
+        os.close(writer)
+        os.close(errors)
+
+    def __iter__(self):
+        rest, open_ones = b"", {self.reader, self.errors}
+        while self.reader in open_ones:
+            ready = select.select(list(open_ones), [], [], PATIENCE)[0]
+            if not ready:
+                self.late = True
+                os.kill(self.pid, 9)
+            for each in ready:
+                data = os.read(each, 65536)
+                if not data:
+                    open_ones.discard(each)
+                elif each == self.errors:
+                    self.text = (self.text + data.decode("utf-8", "replace"))[-4000:]
+                else:
+                    lines = (rest + data).split(b"\n")
+                    rest = lines.pop()
+                    for line in lines:
+                        yield json.loads(line)
+        self.status = os.waitpid(self.pid, 0)[1]
+        os.close(self.reader)
+        os.close(self.errors)
+
+    def failed(self):
+        return self.status != 0
+
+    def ended(self):
+        """How it ended, with the last that it said."""
+        lines = [line.strip() for line in self.text.splitlines() if line.strip()]
+        telling = [line for line in lines if MISSING.search(line)] or lines[-1:]
+        said = ": " + telling[0][:300] if telling else ""
+        if self.late:
+            return "it took longer than %d s%s" % (PATIENCE, said)
+        if os.WIFSIGNALED(self.status):
+            return "the process ended with signal %d%s" % (os.WTERMSIG(self.status), said)
+        return "the process ended with exit code %d%s" % (os.WEXITSTATUS(self.status), said)
 
 
 def verdict(report):
@@ -110,23 +170,40 @@ def version_of_cudnn(torch):
         return first_line(problem)
 
 
-def compute(torch, device, with_models, only):
+def compute(send, options):
+    begun = time.perf_counter()
+    try:
+        import torch
+    except ModuleNotFoundError as problem:
+        if problem.name != "torch":
+            raise
+        return send({"report": {"reason": "there is no torch"}})
+    about = {
+        "version": torch.__version__,
+        "cuda": torch.version.cuda,
+        "seconds": time.perf_counter() - begun,
+        "architectures": architectures(torch),
+    }
+    usable = torch.version.cuda is not None and torch.cuda.is_available()
+    send({"report": {"torch": about, "cudnn": version_of_cudnn(torch)}})
+    if not usable and not options["cpu"]:
+        reason = "torch has no CUDA" if torch.version.cuda is None else "torch sees no GPU"
+        return send({"report": {"reason": reason, "libraries": libraries()}})
+    device = "cuda" if usable else "cpu"
+    send({"report": {"device": device}})
     settle(torch)
-    begun = time.perf_counter()
+    seconds, begun = {}, time.perf_counter()
     torch.zeros(1, device=device).cpu()
-    context = time.perf_counter() - begun
-    begun = time.perf_counter()
-    first = None
-    results = []
-    chosen = [each for each in operations(torch) + (models(torch) if with_models else []) if not only or each[0] in only]
+    seconds["context"] = time.perf_counter() - begun
+    chosen = operations(torch) + (models(torch) if options["models"] else [])
+    single = [(each, kind) for each in chosen if not options["only"] or each[0] in options["only"] for kind in each[1]]
     left_out = stubs()
-    for name, types, needs, function in chosen:
-        for kind in types:
-            results.append(run(torch, (name, kind, needs, function), device, left_out))
-            if first is None:
-                first = time.perf_counter() - begun
-    seconds = {"context": context, "first": first, "all": time.perf_counter() - begun}
-    return {"operations": results, "seconds": seconds, "memory": memory(torch, device)}
+    for (name, _, needs, function), kind in single[options["from"] :]:
+        send({"begins": {"name": name, "type": kind, "tolerance": TOLERANCE[kind], "needs": needs}})
+        send({"operation": run(torch, (name, kind, needs, function), device, left_out)})
+        seconds.setdefault("first", time.perf_counter() - begun)
+    seconds["all"] = time.perf_counter() - begun
+    send({"report": {"seconds": seconds, "memory": memory(torch, device), "libraries": libraries()}})
 
 
 def settle(torch):
@@ -189,7 +266,7 @@ def run(torch, operation, device, left_out):
         result["digest"] = digest(outputs + others)
         result["repeatable"] = digest(again[0] + again[1]) == result["digest"]
     except Exception as problem:
-        return dict(result, **failure(problem, needs, device, left_out))
+        return dict(result, **failure_of(first_line(problem), needs, device, left_out))
     try:
         expected, _ = apply(torch, function, name, dtype, torch.float32 if kind == "int" else torch.float64, "cpu")
     except Exception as problem:
@@ -208,11 +285,10 @@ def apply(torch, function, name, rounding, dtype, device):
     return [[each.detach().to("cpu").contiguous() for each in group] for group in (outputs, x.others)]
 
 
-def failure(problem, needs, device, left_out):
-    text = first_line(problem)
-    if UNSUPPORTED.search(str(problem)) and "kernel image" not in str(problem):
+def failure_of(text, needs, device, left_out):
+    if UNSUPPORTED.search(text) and "kernel image" not in text:
         return {"verdict": "skipped", "note": text}
-    if device == "cuda" and needs and (needs in left_out or MISSING.search(str(problem))):
+    if device == "cuda" and needs and (needs in left_out or MISSING.search(text)):
         return {"verdict": "left out", "note": text}
     return {"verdict": "fail", "note": text}
 
@@ -330,5 +406,5 @@ ${driverFunctions}
 ${operationsProgram}
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
 `;
