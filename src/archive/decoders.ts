@@ -6,6 +6,8 @@ import * as zlib from "node:zlib";
 import type { Decompress } from "fzstd";
 import type { XzReadableStream } from "xz-decompress";
 
+import { ZstdFrames } from "./zstd-frames.ts";
+
 interface XzModule {
   XzReadableStream: typeof XzReadableStream;
 }
@@ -41,7 +43,9 @@ async function* unzstd(Zstd: typeof Decompress, chunks: AsyncIterable<Uint8Array
   let ready: Uint8Array[] = [];
   // The decoder reuses its window, so what it hands out is copied.
   const decoder = new Zstd((part) => ready.push(part.slice()));
+  const frames = new ZstdFrames(largestWindow);
   for await (const chunk of chunks) {
+    frames.pass(chunk);
     // It can't be paused: small pieces keep what a forged one unpacks to within tens of MiB.
     for (let offset = 0; offset < chunk.length; offset += zstdPiece) {
       decoder.push(chunk.subarray(offset, offset + zstdPiece));
@@ -52,6 +56,9 @@ async function* unzstd(Zstd: typeof Decompress, chunks: AsyncIterable<Uint8Array
   decoder.push(new Uint8Array(), true);
   yield* ready;
 }
+
+/** Bytes: what zstd's own decoder takes unless told otherwise is 128 MiB, what its levels up to 19 write 8 MiB. */
+const largestWindow = 32 * 1024 * 1024;
 
 /** Bytes; a block of four bytes can stand for 128 KiB. */
 const zstdPiece = 2048;

@@ -63,9 +63,9 @@ export class TarHeaders {
   absorb(typeflag: string, body: Uint8Array): void {
     if (typeflag === "L") return void this.#local.set("path", untilNul(body));
     if (typeflag === "K") return void this.#local.set("linkpath", untilNul(body));
-    const records = parsePax(body);
-    if (typeflag === "x") for (const [key, value] of records) this.#local.set(key, value);
-    else for (const [key, value] of records) this.#global.set(key, value);
+    const target = typeflag === "x" ? this.#local : this.#global;
+    for (const [key, value] of parsePax(body)) if (isKnown(key)) target.set(key, value);
+    if (target.size > mostAttributes) throw tarError(`has an entry with ${target.size} attributes`);
   }
 
   #entry(block: Uint8Array, typeflag: string): TarFacts {
@@ -112,6 +112,15 @@ export function tarError(what: string): SheafError {
     hint: "the archive is damaged or of a kind that images can't hold: fetch it again, or report it to its publisher",
   });
 }
+
+/** Records that mean something here. A header may have ten thousand others, and a global one counts for each entry. */
+function isKnown(key: string): boolean {
+  return knownKeys.has(key) || key.startsWith(xattrPrefix) || key.startsWith("GNU.sparse.");
+}
+
+const knownKeys = new Set(["path", "linkpath", "size", "uid", "gid", "mtime"]);
+/** Linux keeps 64 kB of names with a file. */
+const mostAttributes = 1000;
 
 /** The archive ends before its last entry does. */
 export function cutShort(): SheafError {

@@ -18,6 +18,7 @@ export function parseIndex(bytes: Uint8Array, where: string): Index {
 export function parseManifest(bytes: Uint8Array, where: string): Manifest {
   const manifest = parseObject(bytes, where);
   if (!Array.isArray(manifest["layers"])) throw imageError(`${where} has no list of layers`);
+  checkLayerCount(manifest["layers"], where);
   for (const descriptor of [manifest["config"], ...manifest["layers"]]) checkDescriptor(descriptor, where);
   return manifest as unknown as Manifest;
 }
@@ -106,6 +107,16 @@ function checkFields(value: Record<string, unknown> | undefined, fields: Record<
       throw imageError(`${where}: ${field} is not what it has to be (${kind})`);
   }
 }
+
+/**
+ * Engines take 125 layers or so; who names thousands wants to be read for ever.
+ * @throws SheafError SHEAF_IMAGE
+ */
+export function checkLayerCount(layers: readonly unknown[], where: string): void {
+  if (layers.length > mostLayers) throw imageError(`${where} names ${layers.length} layers, more than any engine takes`);
+}
+
+const mostLayers = 2000;
 
 function parseObject(bytes: Uint8Array, where: string): Record<string, unknown> {
   const value = parseJson(bytes, where);

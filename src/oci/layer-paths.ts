@@ -7,6 +7,8 @@ const whiteout = ".wh.";
 /** Empty segments, `.` and `..`. */
 const unclean = /(?:^|\/)\.{0,2}(?:\/|$)/;
 const opaque = ".wh..wh..opq";
+/** Of one layer: nobody reads more, and an archive may have one for each of a million entries. */
+const mostProblems = 1000;
 
 /** Follows the entries of one layer in their order and collects what an engine would refuse or do otherwise. */
 export class LayerPaths {
@@ -118,6 +120,7 @@ export class LayerPaths {
   }
 
   #report(code: ImageProblem["code"], path: string, what: string): void {
+    if (this.#problems.length === mostProblems) return;
     const message = `layer ${this.#layer}: ${JSON.stringify(path)} ${what}`;
     this.#problems.push({ code, severity: "error", layer: this.#layer, path, message });
   }

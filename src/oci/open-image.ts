@@ -26,14 +26,14 @@ export function openOciImage(source: BlobSource, choice: ImageChoice = {}): Imag
 export function imageFromManifest(
   manifestBytes: Uint8Array,
   configBytes: Uint8Array,
-  stream: (layer: Descriptor) => AsyncIterable<Uint8Array>,
+  stream: (layer: Descriptor, index: number) => AsyncIterable<Uint8Array>,
 ): Image {
   const digest = sha256(manifestBytes);
   const manifest = parseManifest(manifestBytes, `manifest ${digest}`);
   const config = parseConfig(configBytes, `config ${manifest.config.digest}`);
   const history = layerHistory(config.history);
   const layers = manifest.layers.map((descriptor, index): Layer => {
-    const compressed = () => stream(descriptor);
+    const compressed = () => stream(descriptor, index);
     return {
       digest: descriptor.digest,
       diffId: config.rootfs?.diff_ids?.[index] ?? emptyDigest,
@@ -50,9 +50,9 @@ export function imageFromManifest(
 }
 
 /** The same image; layers tell where their bytes lie. */
-export function withPlaces(image: Image, placeOf: (digest: Digest) => BlobPlace | undefined): Image {
-  const layers = image.layers.map((layer): Layer => {
-    const place = placeOf(layer.digest);
+export function withPlaces(image: Image, placeOf: (digest: Digest, index: number) => BlobPlace | undefined): Image {
+  const layers = image.layers.map((layer, index): Layer => {
+    const place = placeOf(layer.digest, index);
     return place ? { ...layer, place } : layer;
   });
   return { ...image, layers };

@@ -1,7 +1,6 @@
 import { mapConcurrently } from "../../concurrency.ts";
 import type { Image, Layer } from "../../oci/image.ts";
 import type { ImageProblem } from "../../oci/image-problem.ts";
-import { imageError } from "../../oci/documents.ts";
 import { documentProblems } from "../../oci/validate.ts";
 import { layerProblems } from "../../oci/validate-layer.ts";
 import type { Interest } from "./content-rules.ts";
@@ -23,16 +22,12 @@ export interface ReadImageOptions {
 const width = 3;
 /** Bytes of a blob that is worth a thread. */
 const largeLayer = 512 * 1024;
-/** Engines take 125 or so; what has a thousand times that is made to be read for ever. */
-const mostLayers = 2000;
 
 /**
  * Reads everything that static checks ask for, every blob once and as a stream. What is broken is told, not thrown.
- * @throws what the image's source throws: files that can't be read, a network that fails; SheafError SHEAF_IMAGE for one with
- * thousands of layers
+ * @throws what the image's source throws: files that can't be read, a network that fails
  */
 export async function readImageFacts(image: Image, options: ReadImageOptions): Promise<ImageFacts> {
-  if (image.layers.length > mostLayers) throw imageError(`the image has ${image.layers.length} layers`);
   const readings = await readLayers(image, options);
   const { files, secrets, lost, problems } = mergeLayers(readings);
   return new ImageFacts({

@@ -36,6 +36,11 @@ export interface LayerReading {
 /** Longer ones no system can make (PATH_MAX). */
 const longestPath = 4096;
 
+/** gzip can't make more of a byte (1,032). What zstd makes more of is zeros. */
+const mostExpansion = 1100;
+/** Bytes from which it matters. */
+const smallBomb = 2 ** 30;
+
 /** A layer that lies on this machine, read on any thread. */
 export interface LayerTask {
   place: BlobPlace;
@@ -86,6 +91,9 @@ export async function readLayer(
     const scanner = new TarScanner((entry) => listing.add(entry));
     for await (const chunk of unpacked) {
       if (archive !== blob) archive.add(chunk);
+      budget.takeUnpacked(chunk.length);
+      if (archive.size > smallBomb + mostExpansion * blob.size)
+        throw tarError(`unpacks to more than ${mostExpansion} times its size`);
       for (const turn of scanner.push(chunk)) await turn;
     }
     scanner.finish();

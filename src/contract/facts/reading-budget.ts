@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { tarError } from "../../archive/tar-header.ts";
 import type { TarFacts } from "../../archive/tar-header.ts";
+import type { SheafError } from "../../errors.ts";
 import type { Interest } from "./content-rules.ts";
 
 /** Bytes of texts of one image that are held at most; what is more is read, hashed and let go. */
@@ -45,8 +46,15 @@ export class ReadingBudget {
   takeEntry({ path, target = "", size }: Pick<TarFacts, "path" | "target" | "size">): void {
     if (!this.#take(cells.headers, headerCost + path.length + target.length))
       throw tarError(`is of an image with more files than can be read: the last one is ${JSON.stringify(path)}`);
-    if (!this.#take(cells.unpacked, size / 1024))
-      throw tarError(`unpacks to more than an image may have, at ${JSON.stringify(path)}`);
+    if (size / 1024 > Atomics.load(this.#cells, cells.unpacked)) throw tooLarge(`at ${JSON.stringify(path)}`);
+  }
+
+  /**
+   * @param size bytes that a layer unpacked to, the archive's own among them
+   * @throws SheafError SHEAF_TAR as `takeEntry`
+   */
+  takeUnpacked(size: number): void {
+    if (!this.#take(cells.unpacked, Math.ceil(size / 1024))) throw tooLarge("with what lies behind its last entry");
   }
 
   #take(cell: number, amount: number): boolean {
@@ -57,6 +65,10 @@ export class ReadingBudget {
     Atomics.add(this.#cells, cell, amount);
     return false;
   }
+}
+
+function tooLarge(where: string): SheafError {
+  return tarError(`unpacks to more than an image may have, ${where}`);
 }
 
 function fresh(): SharedArrayBuffer {
