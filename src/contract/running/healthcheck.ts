@@ -30,6 +30,7 @@ export const runtimeHealthcheck: RunningCheck = {
       if (result?.code === 0) return pass(`the probe succeeds after ${secondsText(seconds)}`, { limit, figure });
       return fail("the probe fails while the server answers", {
         limit: `exit code 0 within ${limit}`,
+        figure,
         evidence: [
           `it runs: ${check.command.join(" ")}`,
           probeEvidence(result?.code ?? 1, `${result?.stdout}${result?.stderr}`),

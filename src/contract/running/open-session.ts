@@ -8,9 +8,9 @@ import type { Contract } from "../contract.ts";
 import type { ImageFacts } from "../facts/image-facts.ts";
 import { brokerSourceOf } from "./broker-source.ts";
 import type { Runtime } from "./runtime.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionOptions } from "./session.ts";
 
-export interface OpenSessionOptions {
+export interface OpenSessionOptions extends Pick<SessionOptions, "takenByOthers"> {
   image: Image;
   contract: Contract;
   facts: ImageFacts;
@@ -28,7 +28,7 @@ export interface OpenSessionOptions {
  * @throws SheafError SHEAF_NO_ENGINE when the engine that was asked for does not answer
  */
 export async function openSession(options: OpenSessionOptions): Promise<Session | string> {
-  const { image, contract, facts, signal } = options;
+  const { image, contract, facts, signal, takenByOthers } = options;
   const { os, architecture } = image.config;
   const host = hostPlatform();
   if (host && (host.os !== os || host.architecture !== architecture))
@@ -37,7 +37,14 @@ export async function openSession(options: OpenSessionOptions): Promise<Session 
   if (typeof runtime === "string") return runtime;
   const { composeBroker = () => Promise.resolve("this machine has no redis-server to run beside it") } = options;
   const broker = brokerSourceOf({ image, facts, contract, composeBroker });
-  return new Session({ image, contract, runtime, signal, ...(broker === undefined ? {} : { broker }) });
+  return new Session({
+    image,
+    contract,
+    runtime,
+    signal,
+    ...(broker === undefined ? {} : { broker }),
+    ...(takenByOthers ? { takenByOthers } : {}),
+  });
 }
 
 async function chooseRuntime({ image, store, engine, emit }: OpenSessionOptions): Promise<Runtime | string> {

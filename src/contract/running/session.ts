@@ -8,6 +8,7 @@ import type { Contract } from "../contract.ts";
 import type { StartMoment } from "../start-moment.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerSource } from "./broker-source.ts";
+import { takenNow } from "./busy-machine.ts";
 import { Container } from "./container.ts";
 import { isLoopback, listenersOf } from "./processes.ts";
 import type { Runtime, StartOptions } from "./runtime.ts";
@@ -35,6 +36,8 @@ export interface SessionOptions {
   runtime: Runtime;
   /** The broker that each container has beside it; a reason where there is none, undefined where none is needed. */
   broker?: BrokerSource | string;
+  /** Share of the processors that others take, 0 to 1; measured unless given. */
+  takenByOthers?: () => Promise<number>;
   signal: AbortSignal;
 }
 
@@ -48,6 +51,7 @@ interface Way extends Omit<StartOptions, "onOutput" | "ports" | "network"> {
 export class Session {
   readonly target: Target;
   readonly runtime: Runtime;
+  readonly takenByOthers: () => Promise<number>;
   /** Seconds of each start as the image is meant to be, to the first valid answer. */
   readonly starts: number[] = [];
   /** What happened when in the start of the shared container. */
@@ -67,6 +71,7 @@ export class Session {
     this.#options = options;
     this.runtime = options.runtime;
     this.target = targetOf(options);
+    this.takenByOthers = options.takenByOthers ?? takenNow;
     if (typeof options.broker === "string") this.brokerless = options.broker;
     options.signal.addEventListener("abort", this.#onAbort);
   }

@@ -1,3 +1,4 @@
+import { unlessBusy } from "./busy-machine.ts";
 import type { RunningCheck } from "./running-check.ts";
 import { fail, notApplicable, notRun, pass } from "../finding.ts";
 import { CannotRun, DidNotStart } from "./session.ts";
@@ -34,11 +35,12 @@ export const runtimeStart: RunningCheck = {
     const evidence = [`${seconds.length} starts: ${seconds.map(secondsText).join(", ")}`];
     const figure = { measured: worst, limit: contract.start, unit: "seconds" as const };
     if (worst <= contract.start) return pass(`answers after ${secondsText(worst)}`, { limit, evidence, figure });
-    return fail(`the first answer comes after ${secondsText(worst)}`, {
+    const slow = fail(`the first answer comes after ${secondsText(worst)}`, {
       limit,
       evidence,
       figure,
       hint: "python3 -X importtime tells which imports take the time; work at import belongs into the first request",
     });
+    return unlessBusy(slow, session.takenByOthers);
   },
 };

@@ -1,5 +1,6 @@
 import type { RunningContext } from "./running-check.ts";
 import { type Finding, notApplicable, notRun } from "../finding.ts";
+import { unlessBusy } from "./busy-machine.ts";
 import type { Container } from "./container.ts";
 import { CannotRun, DidNotStart, type Session } from "./session.ts";
 
@@ -31,7 +32,7 @@ export async function guarded(
 ): Promise<Finding> {
   if (contract.role === "base") return notApplicable("a base image starts nothing of its own");
   try {
-    return await check(session);
+    return await unlessBusy(await check(session), session.takenByOthers);
   } catch (error) {
     if (error instanceof DidNotStart) return notRun("it did not start");
     if (error instanceof CannotRun) return notRun(error.message);
