@@ -5,6 +5,7 @@ import { SheafError } from "../errors.ts";
 import { jsonProgress, plainProgress, type Progress, TerminalProgress } from "../report/progress.ts";
 import { styleFor } from "../report/text.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { removeLeftovers } from "../store/leftovers.ts";
 import { defaultStoreRoot } from "../store/store-root.ts";
 import { madeAnew } from "../store/made-anew.ts";
 import { createWorkerPool, type WorkerPool } from "../workers/pool.ts";
@@ -89,6 +90,7 @@ export class CommandContext implements Context {
     for (const action of this.#closing.splice(0).toReversed()) await action();
     await this.#pool?.close();
     await this.#fetcher?.close();
+    if (this.#store && this.signal.aborted) removeLeftovers(this.#store);
     this.#store?.dispose();
   }
 }
