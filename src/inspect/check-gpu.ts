@@ -31,7 +31,11 @@ export async function checkGpu(engine: Engine, tag: string, options: CheckGpuOpt
     }
   }
   const reason = `${engine.describe()} gives no GPU to containers`;
-  if (options.cpu) return { ...(await runProgram(engine, tag, options)), reason };
+  if (options.cpu) {
+    const report = await runProgram(engine, tag, options);
+    const isEmpty = report.operations.length === 0 && report.reason !== undefined;
+    return { ...report, reason: isEmpty ? `${reason}, and ${report.reason}` : reason };
+  }
   return { ...nothing, reason: `${reason}: ${refusals[0] ?? ""}` };
 }
 

@@ -7,14 +7,17 @@ const marks: Record<GpuOperation["verdict"], string> = { pass: "✓", fail: "✗
 /** What was computed, a row an operation; then what failed and why, and the libraries that took part. */
 export function gpuReportText(report: GpuReport, style: Style, width: number): string {
   const told = report.operations.filter(({ verdict }) => verdict !== "pass");
-  return [
-    ...machineLines(report, style),
-    ...(report.operations.length > 0 ? ["", ...operationRows(report.operations, style)] : []),
-    ...(told.length > 0 ? ["", ...told.map((operation) => toldLine(operation, { style, width }))] : []),
-    ...(report.libraries.length > 0 ? ["", libraryLine(report)] : []),
-    "",
-    sentence(report, style),
-  ].join("\n");
+  const parts = [
+    machineLines(report, style),
+    operationRows(report.operations, style),
+    told.map((operation) => toldLine(operation, { style, width })),
+    report.libraries.length > 0 ? [libraryLine(report)] : [],
+    [sentence(report, style)],
+  ];
+  return parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n");
 }
 
 function machineLines({ driver, gpus, torch, operations }: GpuReport, style: Style): string[] {
@@ -31,6 +34,7 @@ function machineLines({ driver, gpus, torch, operations }: GpuReport, style: Sty
 }
 
 function operationRows(operations: readonly GpuOperation[], style: Style): string[] {
+  if (operations.length === 0) return [];
   const used = types.filter((type) => operations.some((each) => each.type === type));
   const names = [...new Set(operations.map(({ name }) => name))];
   const cell = (name: string, type: string): string => {

@@ -65,6 +65,13 @@ describe("checkGpu", () => {
       reason: "Docker 1 gives no GPU to containers",
       operations: [operation],
     });
+    const bare = fakeEngine({
+      stdout: printed({ ...report, verdict: "not run", operations: [], reason: "no torch" }),
+      refuses,
+    });
+    expect((await checkGpu(bare.engine, "app:1", { ...options, cpu: true })).reason).toBe(
+      "Docker 1 gives no GPU to containers, and no torch",
+    );
     expect(runs.at(-1)?.gpus).toBeUndefined();
     expect(runs.at(-1)?.command?.slice(2)).toEqual(["--json", "--cpu"]);
   });
@@ -110,6 +117,8 @@ describe("gpuReportText", () => {
     const onCpu = textOf({ ...report, verdict: "not run", device: "cpu", reason: "no GPU" });
     expect(onCpu).toContain("not run on a GPU: no GPU. On the CPU 1 operation passed");
     expect(onCpu).not.toContain("agrees");
+    const nothing = { driver: null, gpus: [], torch: null, device: null, operations: [], libraries: [] };
+    expect(textOf({ ...report, ...nothing, verdict: "not run", reason: "no GPU" })).toBe("not run: no GPU");
   });
 
   it("tells of each operation what went wrong, and lets no control character through", () => {
