@@ -1,19 +1,27 @@
 import { decodePython } from "../project/python/decode.ts";
 import { scanPython } from "../project/python/facts.ts";
+import type { PythonFacts } from "../project/python/module-facts.ts";
 import type { Store } from "../store/store.ts";
 import type { FoundModule, ModuleOwner } from "./python-modules.ts";
 
 /** Raised when the same source gives other names. */
 const importsVersion = 4;
 
+interface NamesRecord {
+  /** By path in the image. */
+  names: Record<string, string[]>;
+  grown: boolean;
+}
+
 /**
  * Names that a module may import: absolute dotted names of its imports, and strings that look like module names. What was
- * scanned is kept in the store by owner, so that only files that are new are read.
+ * scanned is kept in the store by owner, so that only files that are new are read. Who asks for `all` leaves an answer for
+ * who asks for `load` next: reading a source takes longer than anything that is asked of it.
  */
 export class ImportNames {
   readonly #store: Store;
   readonly #places: ImportPlaces;
-  readonly #known = new Map<ModuleOwner, { names: Record<string, string[]>; grown: boolean }>();
+  readonly #known: Record<ImportPlaces, Map<ModuleOwner, NamesRecord>> = { load: new Map(), all: new Map() };
 
   constructor(store: Store, places: ImportPlaces) {
     this.#store = store;
@@ -21,38 +29,43 @@ export class ImportNames {
   }
 
   of({ owner, path, isPackage }: FoundModule, module: string): string[] {
-    const record = this.#recordOf(owner);
+    const record = this.#recordOf(owner, this.#places);
     const known = record.names[path];
     if (known) return known;
     const source = owner.read(path);
-    const names = source ? importedNames(decodePython(source), { module, isPackage, places: this.#places }) : [];
-    record.names[path] = names;
-    record.grown = true;
-    return names;
+    const facts = source && scanPython(decodePython(source));
+    for (const places of this.#places === "all" ? (["load", "all"] as const) : (["load"] as const)) {
+      const each = this.#recordOf(owner, places);
+      each.names[path] = facts ? namesIn(facts, { module, isPackage, places }) : [];
+      each.grown = true;
+    }
+    return record.names[path] ?? [];
   }
 
   /** Writes down what was scanned. */
   save(): void {
-    for (const [owner, record] of this.#known) {
-      if (record.grown) this.#store.writeRecord("imports", this.#key(owner), record.names);
-      record.grown = false;
+    for (const places of ["load", "all"] as const) {
+      for (const [owner, record] of this.#known[places]) {
+        if (record.grown) this.#store.writeRecord("imports", keyOf(owner, places), record.names);
+        record.grown = false;
+      }
     }
   }
 
-  #recordOf(owner: ModuleOwner): { names: Record<string, string[]>; grown: boolean } {
-    const held = this.#known.get(owner);
+  #recordOf(owner: ModuleOwner, places: ImportPlaces): NamesRecord {
+    const held = this.#known[places].get(owner);
     if (held) return held;
     const record = {
-      names: this.#store.readRecord<Record<string, string[]>>("imports", this.#key(owner)) ?? {},
+      names: this.#store.readRecord<Record<string, string[]>>("imports", keyOf(owner, places)) ?? {},
       grown: false,
     };
-    this.#known.set(owner, record);
+    this.#known[places].set(owner, record);
     return record;
   }
+}
 
-  #key(owner: ModuleOwner): string {
-    return `${importsVersion} ${this.#places} ${owner.key}`;
-  }
+function keyOf(owner: ModuleOwner, places: ImportPlaces): string {
+  return `${importsVersion} ${places} ${owner.key}`;
 }
 
 /** `load`: what is imported as a module loads; `all`: what its functions import as well. */
@@ -66,8 +79,11 @@ export interface ImportingModule {
 }
 
 /** Absolute names; of `from a import b` both `a` and `a.b`, since `b` may be a module. */
-export function importedNames(source: string, { module, isPackage, places }: ImportingModule): string[] {
-  const facts = scanPython(source);
+export function importedNames(source: string, importing: ImportingModule): string[] {
+  return namesIn(scanPython(source), importing);
+}
+
+function namesIn(facts: PythonFacts, { module, isPackage, places }: ImportingModule): string[] {
   const names = new Set<string>();
   for (const each of facts.imports) {
     // What only a type checker imports is never loaded.
