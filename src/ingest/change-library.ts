@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 import type { ByteSource } from "../archive/byte-source.ts";
 import { stubLibrary } from "../cuda/stub/stub-library.ts";
-import { trimLibrary } from "../cuda/trim.ts";
+import { trimLibrary, type TrimResult } from "../cuda/trim.ts";
 import { type Piece, readPieces, sizeOfPieces } from "../elf/pieces.ts";
 import { strippedPieces } from "../elf/strip.ts";
 import type { PreparedFile } from "../wheel/install.ts";
@@ -19,7 +19,7 @@ export interface ChangedLibrary {
 /** What becomes of a library's device code: what is installed, when it is less, and what is said of it. */
 export interface TrimmedLibrary {
   changed: ChangedLibrary | undefined;
-  facts: Pick<DeviceLibrary, "after" | "outcome" | "note">;
+  facts: Pick<DeviceLibrary, "after" | "outcome" | "note" | "unserved">;
 }
 
 /**
@@ -35,7 +35,18 @@ export async function trim(source: ByteSource, targets: readonly number[]): Prom
   const { parts, after, leftWhole } = result;
   const note = leftWhole.length > 0 ? { note: leftWhole.join("; ") } : {};
   if (!parts) return { changed: undefined, facts: { after, outcome: "whole", ...note } };
-  return { changed: fromPieces(source, parts), facts: { after, outcome: "trimmed", ...note } };
+  const missing = unservedBy(result, targets);
+  const unserved = missing.length > 0 ? { unserved: missing } : {};
+  return { changed: fromPieces(source, parts), facts: { after, outcome: "trimmed", ...note, ...unserved } };
+}
+
+/** Targets that not one fat binary has code for. */
+function unservedBy({ sections }: TrimResult, targets: readonly number[]): number[] {
+  const all = sections.reduce((sum, { binaries }) => sum + binaries, 0);
+  return targets.filter((target) => {
+    const counts = sections.flatMap(({ unserved }) => unserved.filter((each) => each.target === target));
+    return counts.reduce((sum, { binaries }) => sum + binaries, 0) === all;
+  });
 }
 
 /** The library without its symbol table and debug sections, when that wins one part in twenty; with the bytes won. */

@@ -66,6 +66,8 @@ export interface DeviceLibrary {
   outcome: "trimmed" | "whole" | "dropped" | "stubbed";
   /** Why device code stayed. */
   note?: string;
+  /** Targets that it has no code for, and had none: compute capabilities as 86. */
+  unserved?: number[];
 }
 
 /** A distribution with what its wheel comes to. */

@@ -191,6 +191,26 @@ describe("an image for a GPU", () => {
     },
   );
 
+  it(
+    "warns of a target that a library has no code for, and of targets that are not set",
+    { timeout: 120_000 },
+    async () => {
+      const { env } = await serveWheels(wheels);
+      const old = await planned(project('{ targets = ["p100", "a10"] }'), env);
+      expect(old.notes).toContainEqual(
+        expect.objectContaining({
+          level: "warning",
+          message: "libtorch_cuda.so has no device code for 6.0: its wheel was not built for such a GPU",
+        }),
+      );
+      const all = await planned(project("{}"), env);
+      expect(all.device).toBeUndefined();
+      expect(all.notes.map(({ message }) => message)).toContain(
+        "device code for all GPUs stays: targets says which are meant",
+      );
+    },
+  );
+
   it("changes one layer of packages with another target, and none with the code", { timeout: 180_000 }, async () => {
     const { env } = await serveWheels(wheels);
     const store = copyStore();

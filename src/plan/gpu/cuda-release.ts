@@ -78,9 +78,13 @@ function otherRelease(image: string, asked: string, brought: { release: string; 
   );
 }
 
-/** What a person should know of an image for GPUs whose distributions use none. */
-export function gpuNotes(image: string, distributions: readonly Pinned[]): PlanNote[] {
-  if (cudaOfDistributions(distributions)) return [];
+/** What a person should know of an image for GPUs: that its distributions use none, or that all of them are meant. */
+export function gpuNotes(image: string, gpu: GpuPlan, distributions: readonly Pinned[]): PlanNote[] {
+  if (cudaOfDistributions(distributions)) {
+    if (gpu.capabilities) return [];
+    const hint = `targets = ["a10"] in [tool.sheaf.images.${image}] gpu; sheaf gpu list has the names`;
+    return [{ level: "note", message: "device code for all GPUs stays: targets says which are meant", hint }];
+  }
   const cpu = distributions.find(({ name, version }) => name === "torch" && version.endsWith("+cpu"));
   if (!cpu) return [];
   return [

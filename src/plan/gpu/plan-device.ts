@@ -1,3 +1,4 @@
+import { capabilityName } from "../../cuda/architecture.ts";
 import { cudaPart } from "../../cuda/profiles.ts";
 import { isNvidiaLibrary, nvidiaLicenceNote } from "../../cuda/libraries.ts";
 import { byCodeUnit } from "../../order.ts";
@@ -74,11 +75,12 @@ export function withGpu({ gpu, planned, environment, resolution, run, files }: G
       ...(device ? { device } : {}),
     },
     notes: [
-      ...gpuNotes(run.name, resolution.distributions),
+      ...gpuNotes(run.name, gpu, resolution.distributions),
       ...decision.notes,
       ...(environment.device?.restored ?? []).map(restoredNote),
       ...(request?.pruneNvidia ? [prunedNote(run.name)] : []),
       ...(device ? wholeNotes(device) : []),
+      ...(device ? unservedNotes(device) : []),
       ...(device ? callNotes(device, environment) : []),
     ],
   };
@@ -135,6 +137,21 @@ function wholeNotes({ libraries }: DevicePlan): PlanNote[] {
       ? [{ level: "note", message: `${fileName(path)} keeps all its device code: ${note}` }]
       : [],
   );
+}
+
+/** Targets that a library has no code for: on these GPUs its kernels are missing, as they were before. */
+function unservedNotes({ libraries }: DevicePlan): PlanNote[] {
+  return libraries.flatMap(({ path, unserved = [] }): PlanNote[] => {
+    if (unserved.length === 0) return [];
+    const names = unserved.map(capabilityName).join(", ");
+    return [
+      {
+        level: "warning",
+        message: `${fileName(path)} has no device code for ${names}: its wheel was not built for such a GPU`,
+        hint: "take a build that is made for it, or leave that target out",
+      },
+    ];
+  });
 }
 
 /** What distributions could call of what is left out. Whether the app ever gets there, no reading tells. */

@@ -59,9 +59,11 @@ describe("the CUDA of an image", () => {
   });
 
   it("is missed where torch is built for the CPU", () => {
-    expect(gpuNotes("worker", [{ name: "torch", version: "2.3.1+cpu" }])).toHaveLength(1);
-    expect(gpuNotes("worker", [runtime])).toEqual([]);
-    expect(gpuNotes("worker", [{ name: "onnxruntime-gpu", version: "1.20.1" }])).toEqual([]);
+    expect(gpuNotes("worker", {}, [{ name: "torch", version: "2.3.1+cpu" }])).toEqual([
+      expect.objectContaining({ level: "warning" }),
+    ]);
+    expect(gpuNotes("worker", { capabilities: ["8.6"] }, [runtime])).toEqual([]);
+    expect(gpuNotes("worker", {}, [{ name: "onnxruntime-gpu", version: "1.20.1" }])).toEqual([]);
   });
 });
 
