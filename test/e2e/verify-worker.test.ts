@@ -92,6 +92,13 @@ describe.skipIf(!requireOrSkip("redis-server", tool("redis-server")))(
       },
     );
 
+    it.skipIf(!namespacesWork())("has a beat that comes up beside a Redis, too", { timeout: 180_000 }, async () => {
+      const Cmd = ["celery", "-A", "app.celery_app", "beat", "--schedule", "/tmp/schedule"];
+      const checks = await verified({ config: { Cmd }, contract: { role: "beat" } });
+      expect(checks.filter(({ verdict, notRun }) => verdict === "fail" || notRun)).toEqual([]);
+      expect(checks.find(({ id }) => id === "runtime.worker-busy")?.measured).toBe("it is no worker");
+    });
+
     it.skipIf(!namespacesWork())("is not tried where it can't be, and says why", { timeout: 180_000 }, async () => {
       const Cmd = ["python3", "-E", "-m", "celery", "-A", "app.celery_app", "worker", "--pool=solo"];
       const others = ["user", "healthcheck", "health-negative", "zombies", "read-only", "arbitrary-user", "no-network"];

@@ -56,6 +56,16 @@ export class Broker implements BrokerBeside {
     return RedisClient.connect(port);
   }
 
+  async hasConsumer(): Promise<boolean | undefined> {
+    const redis = await this.connect().catch(() => undefined);
+    try {
+      const clients = await redis?.ask("CLIENT", "LIST").catch(() => undefined);
+      return typeof clients === "string" ? /\bcmd=b[rl]pop\b/.test(clients) : undefined;
+    } finally {
+      redis?.close();
+    }
+  }
+
   end(): Promise<void> {
     return this.#container.end();
   }

@@ -12,6 +12,8 @@ export interface BrokerBeside {
   readonly ports: ReadonlyMap<number, number>;
   /** @throws Error when it can't be reached from here */
   connect(): Promise<RedisClient>;
+  /** Whether somebody waits for messages; undefined where that can't be asked from here. */
+  hasConsumer(): Promise<boolean | undefined>;
   end(): Promise<void>;
   readonly gone: Promise<unknown>;
 }

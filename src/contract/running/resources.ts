@@ -79,7 +79,7 @@ export const runtimeLogs: RunningCheck = {
   why: "Engines and platforms read logs there and nowhere else. What is in a buffer when a process is killed is lost: the lines that say why.",
   sources: ["Python: -u and PYTHONUNBUFFERED", "The Twelve-Factor App: XI. Logs"],
   run: (context) =>
-    whenRunning(context, async (container) => {
+    whenRunning(context, async (container, session) => {
       const config = context.image.config.config ?? {};
       const python = pythonIn(context.facts, config);
       const words = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
@@ -93,7 +93,12 @@ export const runtimeLogs: RunningCheck = {
           });
         }
       }
-      for (let tries = 0; tries < 10 && container.stdout + container.stderr === ""; tries++) await sleep(100);
+      // What serves nothing counts as started before it has come to print.
+      const patience = session.target.path === undefined ? context.contract.start : 0;
+      for (let tries = 0; tries < 10 || container.seconds() < patience; tries++) {
+        if (container.stdout + container.stderr !== "") break;
+        await sleep(100);
+      }
       const streams = (["stdout", "stderr"] as const).filter((name) => container[name] !== "");
       if (streams.length > 0)
         return pass(`it prints on ${streams.join(" and ")}, unbuffered`, { evidence: container.lastLines(2) });

@@ -149,7 +149,7 @@ export class Session {
     throw new DidNotStart(`no valid answer within ${limit} s, last: ${last}`, container.lastLines());
   }
 
-  /** True when it answers; why not, else. Of an image that serves nothing: when its probe succeeds, or it stays up for two seconds. */
+  /** True when it answers; why not, else. Of an image that serves nothing: when its probe succeeds (a worker's, once it takes tasks), or it stays up for two seconds. */
   async answer(container: Container): Promise<true | string | undefined> {
     if (container.exitCode !== undefined) return `it ended with exit code ${container.exitCode}`;
     if (this.target.path !== undefined && container.port !== undefined) {
@@ -157,6 +157,10 @@ export class Session {
       if ("problem" in answer) return answer.problem;
       return answer.status === 200 || (this.#isGuess() && answer.status < 500) ? true : `status ${answer.status}`;
     }
+    // A worker is there long before it works.
+    const { role, start } = this.#options.contract;
+    if (role === "worker" && container.seconds() < start && (await container.broker?.hasConsumer()) === false)
+      return "it takes no tasks so far";
     const result = await this.probe(container);
     if (result) return result.code === 0 ? true : probeEvidence(result.code, result.stdout + result.stderr);
     return container.seconds() > 2 ? true : undefined;

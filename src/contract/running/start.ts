@@ -8,7 +8,7 @@ export const runtimeStart: RunningCheck = {
   id: "runtime.start",
   title: "it starts in time, every time",
   holds:
-    "From the start of its command to the first valid answer on the health URL (200), the image takes no longer than the contract's `start`, in each of `starts` starts: the worst counts. An image that serves nothing counts as started when its probe succeeds, or when it is still there after two seconds.",
+    "From the start of its command to the first valid answer on the health URL (200), the image takes no longer than the contract's `start`, in each of `starts` starts: the worst counts. An image that serves nothing counts as started when its probe succeeds, a worker of Celery's when it takes tasks from the Redis beside it too, or when it is still there after two seconds.",
   why: "A rollout waits for it, and a scale-out under load comes too late by as much. A container's health status is no clock: the first probe comes an interval late.",
   sources: [
     "measured: Docker 20.10 asks the first time after 31 s with an interval of 30 s",

@@ -29,7 +29,7 @@ export interface Probed {
 export function withProbe(image: Image, { runEnv, workerTask }: Pick<Contract, "runEnv" | "workerTask">): Probed {
   const { rootfs: _, history: __, ...config } = image.config;
   const layer = extraLayer(
-    Object.entries({ "sitecustomize.py": sitecustomize, "sheaf_probe.py": probe }).map(([name, text]) => ({
+    Object.entries(probeFiles).map(([name, text]) => ({
       path: `${folder}/${name}`,
       data: Buffer.from(text),
       mode: 0o644,
@@ -130,3 +130,6 @@ def ended(task_id=None, state=None, **_):
 
 tell("loaded")
 `;
+
+/** What is put in, by name. */
+export const probeFiles = { "sitecustomize.py": sitecustomize, "sheaf_probe.py": probe };
