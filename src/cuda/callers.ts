@@ -84,8 +84,10 @@ export const callers: readonly Caller[] = [
   { names: ["cupy"], parts: ["cufft", "curand", "cusolver", "cusparse", "headers", "nvjitlink", "nvrtc"] },
 ];
 
-/** Distributions that are known to call parts of CUDA in what they are for. */
-const callingDistributions: readonly { pattern: RegExp; parts: readonly string[] }[] = [
+/** Distributions that are known to call parts of CUDA in what they are for, from a major version on. */
+const callingDistributions: readonly { pattern: RegExp; parts: readonly string[]; from?: number }[] = [
+  // torch prefers its attention on GPUs from Hopper on.
+  { pattern: /^nvidia-cudnn-cu\d+$/, parts: ["nvrtc"], from: 9 },
   {
     pattern: /^cupy(?:-cuda\d+x)?$/,
     parts: ["cufft", "curand", "cusolver", "cusparse", "headers", "nvjitlink", "nvrtc"],
@@ -102,9 +104,12 @@ const callingDistributions: readonly { pattern: RegExp; parts: readonly string[]
   { pattern: /^(?:gpytorch|botorch|linear-operator|kornia)$/, parts: ["cusolver"] },
 ];
 
-/** Parts that a distribution is known to call, by its normalised name. */
-export function partsCalledBy(distribution: string): string[] {
-  return callingDistributions.flatMap(({ pattern, parts }) => (pattern.test(distribution) ? parts : []));
+/** Parts that a distribution is known to call, by its normalised name and its version. */
+export function partsCalledBy(distribution: string, version: string): string[] {
+  const major = Number(version.split(".", 1)[0]);
+  return callingDistributions.flatMap(({ pattern, parts, from = 0 }) =>
+    pattern.test(distribution) && major >= from ? parts : [],
+  );
 }
 
 /** Parts that a name in code calls: `torch.fft.rfft`, `.backward`. */

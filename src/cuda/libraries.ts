@@ -33,7 +33,8 @@ export const cudaLibraries: readonly CudaLibrary[] = [
     // Version 9 has its statuses in thousands.
     status: (soname) => (/\.so\.[1-8]\b/.test(soname) ? 9 : 3000),
     returnsText: /^cudnnGetErrorString$/,
-    returnsZero: /^cudnnGet(?:Cudart|MaxDevice)?Version$/,
+    // Its libraries ask one another whether they fit together; that alone is no call for what is left out.
+    returnsZero: /^cudnn(?:Get(?:Cudart|MaxDevice)?Version|\w+VersionCheck)$/,
   },
   { name: "cufft", soname: /^libcufft\.so\./, status: () => 16 },
   { name: "cufftw", soname: /^libcufftw\.so\./, status: () => 0 },

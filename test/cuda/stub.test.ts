@@ -50,6 +50,15 @@ const options = {
   returnsZero: (name: string) => name === "cufftNumber",
 };
 
+describe("cuDNN's stubs", () => {
+  it("say that they fit, and no to everything else", () => {
+    const { returnsZero } = cudaLibraryOf("libcudnn_adv.so.9") ?? {};
+    for (const name of ["cudnnAdvVersionCheck", "cudnnOpsInferVersionCheck", "cudnnGetVersion"])
+      expect(returnsZero?.test(name), name).toBe(true);
+    expect(returnsZero?.test("cudnnRNNForward")).toBe(false);
+  });
+});
+
 describe("writeStub", () => {
   it("has the interface that it was written from", async () => {
     const bytes = writeStub(cufft, options);

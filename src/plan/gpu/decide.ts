@@ -53,7 +53,7 @@ export function decideParts(question: DeviceQuestion): DeviceDecision {
   for (const name of keep) for (const part of partsNamed(name)) wants(part, `keep = ["${name}"]`);
   for (const { part, file, line, name } of question.calls) wants(part, `${file}:${line} uses ${shownCall(name)}`);
   for (const { name, version } of question.distributions)
-    for (const part of partsCalledBy(name)) wants(part, `${name} ${version} uses it`);
+    for (const part of partsCalledBy(name, version)) wants(part, `${name} ${version} uses it`);
   for (const { part, asking } of partsAskedFor(question.distributions)) wants(part, `${asking} asks for it`);
   for (const part of reasons.keys()) {
     // What is left out although something calls it needs nothing.

@@ -78,6 +78,11 @@ describe("which parts of CUDA an image gets", () => {
   it("keeps what distributions are known to call, or ask for themselves", () => {
     const whisper = [...torch, distribution("openai-whisper", "20240930", ["app"])];
     expect(decide({ distributions: whisper }).kept).toEqual({ cufft: "openai-whisper 20240930 uses it" });
+    const cudnn = (version: string) => [...torch, distribution("nvidia-cudnn-cu12", version, ["torch"])];
+    expect(decide({ distributions: cudnn("8.9.2.26") }).kept).toEqual({});
+    expect(decide({ distributions: cudnn("9.10.2.21") }).kept).toEqual({
+      nvrtc: "nvidia-cudnn-cu12 9.10.2.21 uses it",
+    });
     const asked = torch.map((each) =>
       each.name === "triton" ? distribution("triton", "2.3.1", ["torch", "vllm-extra"]) : each,
     );
