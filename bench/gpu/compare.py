@@ -74,7 +74,7 @@ def bench(options, folder):
     program = os.path.join(folder, "check.py")
     with open(program, "w") as file:
         file.write(sheaf(options, ["gpu", "check", "--print"]))
-    site = locate(options.python)
+    site = options.site = locate(options.python)
     first = run(options, program, {}, site)
     found = dict(head(options, site, first), runs={"as it is": first}, trimmed={}, comparisons={})
     targets = options.targets or ",".join(sorted({each["capability"] for each in first.get("gpus", [])}))
@@ -169,8 +169,8 @@ def trim_others(options, site, targets, words, to):
     if os.path.isdir(os.path.join(site, "nvidia")):
         return []
     found = []
-    for folder in ("/usr/local/cuda/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"):
-        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+    for folder in filter(has_cuda, system_folders(options)):
+        for name in sorted(os.listdir(folder)):
             if name.startswith(("libcublas", "libcudnn", "libcusparse", "libcusolver", "libcufft", "libcurand", "libnccl")):
                 found.append(os.path.join(folder, name))
     gathered, libraries = os.path.join(to, ".gathered"), os.path.join(to, ".libraries")
@@ -183,6 +183,16 @@ def trim_others(options, site, targets, words, to):
     return json.loads(text)["libraries"]
 
 
+def system_folders(options):
+    """Where conda, NVIDIA's own images and Debian have CUDA's libraries."""
+    prefix = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(options.python))), "lib")
+    return [prefix, "/usr/local/cuda/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
+
+
+def has_cuda(folder):
+    return os.path.isdir(folder) and any(name.startswith("libcublas.so") for name in os.listdir(folder))
+
+
 FEW = ("conv2d", "matmul", "attention", "sort, long", "nms", "autograd")
 
 
@@ -191,9 +201,10 @@ def run(options, program, env, path, libraries=None):
     words = [options.python, program, "--json", "--models"] + (["--cpu"] if options.cpu else [])
     if options.quick:
         words = words[:3] + [word for name in FEW for word in ("--only", name)] + (["--cpu"] if options.cpu else [])
-    environment = dict(os.environ, PYTHONPATH=path, PYTHONNOUSERSITE="1", **env)
-    if libraries:
-        environment["LD_LIBRARY_PATH"] = ":".join(filter(None, [libraries, environment.get("LD_LIBRARY_PATH")]))
+    # What is not in a copy is found where torch is installed.
+    environment = dict(os.environ, PYTHONPATH=":".join([path, options.site]), **env)
+    folders = [libraries, environment.get("LD_LIBRARY_PATH")] + [each for each in system_folders(options) if has_cuda(each)]
+    environment["LD_LIBRARY_PATH"] = ":".join(filter(None, folders))
     begun = time.time()
     try:
         done = subprocess.run(
