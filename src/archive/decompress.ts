@@ -51,9 +51,14 @@ export interface OpenedStream {
 export async function openCompressed(chunks: AsyncIterable<Uint8Array>, hint?: string): Promise<OpenedStream> {
   const named = hint === undefined ? undefined : compressionNamed(hint);
   if (named) return { compression: named, unpacked: decoder(named, chunks) };
-  const { head, rest } = await peek(chunks);
-  const compression = compressionOf(head);
-  return { compression, unpacked: decoder(compression, rest) };
+  const { head, rest, close } = await peek(chunks);
+  try {
+    const compression = compressionOf(head);
+    return { compression, unpacked: decoder(compression, rest) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 function compressionNamed(hint: string): Compression | undefined {
@@ -105,8 +110,16 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> 
   for (let offset = 0; offset < bytes.length; offset += 65_536) yield bytes.subarray(offset, offset + 65_536);
 }
 
-/** The first bytes, and the whole stream again. */
-async function peek(chunks: AsyncIterable<Uint8Array>): Promise<{ head: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
+interface Peeked {
+  head: Uint8Array;
+  /** The whole stream again. */
+  rest: AsyncIterable<Uint8Array>;
+  /** For who does not want the rest. */
+  close: () => Promise<unknown>;
+}
+
+/** The first bytes of a stream. */
+async function peek(chunks: AsyncIterable<Uint8Array>): Promise<Peeked> {
   const iterator = chunks[Symbol.asyncIterator]();
   let head: Uint8Array = new Uint8Array();
   while (head.length < 6) {
@@ -114,15 +127,16 @@ async function peek(chunks: AsyncIterable<Uint8Array>): Promise<{ head: Uint8Arr
     if (done) break;
     head = head.length === 0 ? value : Buffer.concat([head, value]);
   }
+  const close = async () => iterator.return?.();
   const rest = async function* (): AsyncGenerator<Uint8Array, void, void> {
     try {
       if (head.length > 0) yield head;
       for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
     } finally {
-      await iterator.return?.();
+      await close();
     }
   };
-  return { head, rest: rest() };
+  return { head, rest: rest(), close };
 }
 
 function tooLarge(limit: number): SheafError {

@@ -1,4 +1,4 @@
-import { readLayerTask, type ReadingTasks } from "../contract/facts/read-layer.ts";
+import { readLayerTask, type ReadingTasks } from "../contract/facts/layer-task.ts";
 import { preparePackageIndex } from "../debian/prepare-index.ts";
 import type { SheafEvent } from "../events.ts";
 import { ingestBase } from "../ingest/base/ingest-base.ts";

@@ -9,7 +9,7 @@ import { blockSize, tarChecksum, tarFields } from "../../src/archive/tar-format.
 import { tarEnd, tarHeader, tarPadding } from "../../src/archive/tar-write.ts";
 import { resolveContract } from "../../src/contract/contract.ts";
 import { readImageFacts } from "../../src/contract/facts/read-image.ts";
-import { readLayerTask } from "../../src/contract/facts/read-layer.ts";
+import { readLayerTask } from "../../src/contract/facts/layer-task.ts";
 import { interestOf } from "../../src/contract/interest.ts";
 import { type Verification, verifyImage } from "../../src/contract/verify-image.ts";
 import { SheafError } from "../../src/errors.ts";

@@ -5,8 +5,9 @@ import { documentProblems } from "../../oci/validate.ts";
 import { layerProblems } from "../../oci/validate-layer.ts";
 import type { Interest } from "./content-rules.ts";
 import { ImageFacts } from "./image-facts.ts";
+import type { ReadingTasks } from "./layer-task.ts";
 import { mergeLayers } from "./merge-layers.ts";
-import { type LayerReading, readLayer, type ReadingTasks } from "./read-layer.ts";
+import { type LayerReading, readLayer } from "./read-layer.ts";
 import { ReadingBudget } from "./reading-budget.ts";
 
 export interface ReadImageOptions {
@@ -54,17 +55,21 @@ async function readLayers(image: Image, options: ReadImageOptions): Promise<Laye
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
   const readings = new Map<string, LayerReading>();
-  const readHere = (layer: Layer) => readLayer(stoppable(layer, signal), budget);
-  const readOnThread = ({ mediaType, place }: Layer) =>
-    tasks && place && untilAborted(tasks.layerFacts({ place, mediaType, interest, budget: budget.shared }), signal);
+  const readAnywhere = async (layer: Layer): Promise<LayerReading> => {
+    const { place, mediaType } = layer;
+    if (!tasks || !place || !isLarge(layer)) return readLayer(stoppable(layer, signal), budget);
+    const task = { place, mediaType, interest, budget: budget.shared };
+    return untilAborted(tasks.layerFacts(task), signal);
+  };
   const read = async (layer: Layer): Promise<void> => {
+    const blob = blobOf(layer);
     try {
-      readings.set(blobOf(layer), await (isLarge(layer) ? (readOnThread(layer) ?? readHere(layer)) : readHere(layer)));
+      readings.set(blob, await readAnywhere(layer));
     } catch (error) {
       failure.abort(error);
       throw error;
     }
-    for (const [index, each] of image.layers.entries()) if (blobOf(each) === blobOf(layer)) onLayer?.(index);
+    for (const [index, each] of image.layers.entries()) if (blobOf(each) === blob) onLayer?.(index);
   };
   const distinct = [...new Map(image.layers.map((layer) => [blobOf(layer), layer])).values()];
   // The longest first, so that none is left for the end.
@@ -86,7 +91,8 @@ function isLarge({ size }: Layer): boolean {
 
 /** What two layers have in common that are read alike. */
 function blobOf({ digest, mediaType, place }: Layer): string {
-  return JSON.stringify([digest, mediaType, place]);
+  const where = place && "file" in place ? ` ${place.start} ${place.file}` : "";
+  return `${digest} ${mediaType}${where}`;
 }
 
 /** Fails as soon as somebody presses Ctrl-C: a thread ends with its pool, not by itself. */

@@ -1,18 +1,13 @@
 import { createHash } from "node:crypto";
-import { isMainThread } from "node:worker_threads";
 
 import { openCompressed } from "../../archive/decompress.ts";
-import { blockSize } from "../../archive/tar-format.ts";
 import { tarError, type TarFacts } from "../../archive/tar-header.ts";
 import { TarScanner } from "../../archive/tar-scan.ts";
 import { SheafError } from "../../errors.ts";
-import { type BlobPlace, lendFile, streamPlace } from "../../oci/blob-place.ts";
-import type { FilePlace } from "../../oci/blob-source.ts";
 import type { Layer } from "../../oci/image.ts";
-import type { Interest } from "./content-rules.ts";
 import type { ContentFacts } from "./file-fact.ts";
 import { ContentReader } from "./read-content.ts";
-import { ReadingBudget } from "./reading-budget.ts";
+import type { ReadingBudget } from "./reading-budget.ts";
 
 /** An entry as the layer has it, and what its content says. */
 export interface ReadEntry {
@@ -40,39 +35,6 @@ const longestPath = 4096;
 const mostExpansion = 1100;
 /** Bytes from which it matters. */
 const smallBomb = 2 ** 30;
-
-/** A layer that lies on this machine, read on any thread. */
-export interface LayerTask {
-  place: BlobPlace;
-  mediaType: string;
-  interest: Interest;
-  /** Of the image's `ReadingBudget`. */
-  budget: SharedArrayBuffer;
-}
-
-/** Reading layers, as work that is worth a thread. */
-export interface ReadingTasks {
-  layerFacts: (task: LayerTask) => Promise<LayerReading>;
-}
-
-export async function readLayerTask({ place, mediaType, interest, budget }: LayerTask): Promise<LayerReading> {
-  const isLent = !isMainThread && "file" in place && isArchive(place);
-  const compressed = () => (isLent ? lent(place) : streamPlace(place));
-  return readLayer({ mediaType, compressed }, new ReadingBudget(interest, budget));
-}
-
-/** What isn't compressed is looked at where it was read: no decoder holds on to its memory. */
-async function* lent(place: FilePlace): AsyncGenerator<Uint8Array, void, void> {
-  yield* lendFile(place);
-}
-
-/** Whether the blob is a tar archive as it is. */
-function isArchive(place: FilePlace): boolean {
-  const [header] = lendFile({ ...place, size: Math.min(blockSize, place.size) });
-  return header !== undefined && Buffer.from(header.subarray(257, 262)).equals(ustar);
-}
-
-const ustar = Buffer.from("ustar");
 
 /** Streams a layer once: digests and sizes of both forms, and every entry with what is worth knowing of it. */
 export async function readLayer(
