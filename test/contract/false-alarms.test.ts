@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
 import { resolveContract } from "../../src/contract/contract.ts";
 import { readImageFacts } from "../../src/contract/facts/read-image.ts";
@@ -15,6 +15,7 @@ import { imageOf, layerOf } from "../oci/images.ts";
 import { failing } from "./image-dsl.ts";
 
 const repository = path.join(import.meta.dirname, "..", "..");
+const searchPath = "PATH=/usr/local/bin:/usr/bin:/bin";
 const isAble = process.getuid?.() === 0 && has("debootstrap", "--version");
 
 /** The verdict on a folder as the one layer of an image, with no contract but the defaults. */
@@ -46,7 +47,6 @@ describe.skipIf(!isAble)("images of Debian's own packages raise no alarm (needs 
 
   afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
 
-  const searchPath = "PATH=/usr/local/bin:/usr/bin:/bin";
   const inRoot = (command: string) =>
     execFileSync("chroot", [root, "sh", "-c", command], {
       stdio: "pipe",
@@ -88,3 +88,48 @@ describe.skipIf(!isAble)("images of Debian's own packages raise no alarm (needs 
     expect(await alarmsIn(root, { ...config, Env: ["PATH=/opt/app/bin:/usr/bin:/bin"] })).toEqual([]);
   }, 400_000);
 });
+
+/** Systems as they are published: three releases, and one with all that Debian calls standard. */
+const systems = [
+  { suite: "bullseye", variant: "minbase" },
+  { suite: "bookworm", variant: "minbase" },
+  { suite: "trixie", variant: "minbase" },
+  { suite: "bookworm", variant: "standard" },
+];
+
+describe.skipIf(!isAble)("systems that debootstrap makes raise no alarm (needs root and debootstrap)", () => {
+  it.each(systems)(
+    "$suite, $variant",
+    async ({ suite, variant }) => {
+      const root = bootstrapped(suite, variant);
+      onTestFinished(() => fs.rmSync(root, { recursive: true, force: true }));
+      expect(await alarmsIn(root, { Cmd: ["bash"], Env: [searchPath] })).toEqual([]);
+    },
+    600_000,
+  );
+});
+
+/** A folder with the system, of which an archive is kept among the tools: making one takes a minute or more. */
+function bootstrapped(suite: string, variant: string): string {
+  const root = fs.mkdtempSync(path.join(os.tmpdir(), "sheaf-system-"));
+  fs.chmodSync(root, 0o755);
+  const archive = path.join(repository, ".tools", `system-${suite}-${variant}-1.tar`);
+  if (fs.existsSync(archive)) {
+    execFileSync("tar", ["-C", root, "--numeric-owner", "-xf", archive]);
+    return root;
+  }
+  const words = variant === "standard" ? [] : [`--variant=${variant}`];
+  const uri = execFileSync("bash", ["-c", firstSource], { encoding: "utf8" }).trim();
+  execFileSync("debootstrap", [...words, suite, root, ...(uri === "" ? [] : [uri])], { stdio: "pipe" });
+  // As whoever publishes such systems does it.
+  const leftovers = "rm -rf var/cache/apt/*.bin var/cache/apt/archives/*.deb var/lib/apt/lists/* var/log/* dev/*";
+  execFileSync("bash", ["-c", leftovers], { cwd: root });
+  fs.mkdirSync(path.dirname(archive), { recursive: true });
+  execFileSync("tar", ["-C", root, "--numeric-owner", "-cf", `${archive}.${process.pid}`, "."]);
+  fs.renameSync(`${archive}.${process.pid}`, archive);
+  return root;
+}
+
+/** Where apt has this machine's packages from. */
+const firstSource =
+  "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -ohE '^(deb +(\\[[^]]*\\] +)?|URIs: +)[a-z]+://[^ ]+' | grep -oE '[a-z]+://[^ ]+' | head -1";

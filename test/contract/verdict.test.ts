@@ -14,7 +14,7 @@ import { VerdictDocument, verdictSchema } from "../../src/report/verdict-schema.
 import { explanationText, verdictText } from "../../src/report/verdict-text.ts";
 import { staticChecks } from "../../src/contract/registry.ts";
 import { styleFor } from "../../src/report/text.ts";
-import { apiParts, failing, put, file, verifyParts } from "./image-dsl.ts";
+import { apiParts, elf, failing, file, packageEntries, put, verifyParts } from "./image-dsl.ts";
 
 const plain = styleFor({}, {});
 const schemaFile = path.join(import.meta.dirname, "..", "..", "schemas", "verdict.schema.json");
@@ -50,6 +50,20 @@ describe("the verdict of an image", () => {
       measured: "left out by the contract: the tests are the product",
     });
     expect(of("gpu.cuda-absent")).toMatchObject({ verdict: "skipped" });
+  });
+
+  it("says nothing of what Debian's packages only suggest a library or a Python for", async () => {
+    const parts = apiParts();
+    const odd = [
+      file("usr/lib/x86_64-linux-gnu/tc/q_atm.so", elf({ needed: ["libatm.so.1"] })),
+      file("usr/bin/routel", "#!/usr/bin/python3.1\n", 0o755),
+    ];
+    parts.layers[0]?.push(...packageEntries("iproute2", odd));
+    expect(failing(await verifyParts(parts))).toEqual([]);
+    // The same of nobody's.
+    const foreign = apiParts();
+    for (const entry of odd) put(foreign, entry);
+    expect(failing(await verifyParts(foreign))).toEqual(expect.arrayContaining(["python.scripts", "native.libraries"]));
   });
 
   it("says nothing of files that the contract allows", async () => {

@@ -2,6 +2,7 @@ import type { Closure } from "../../elf/closure.ts";
 import type { StaticCheck, StaticContext } from "../check.ts";
 import type { ImageFacts } from "../facts/image-facts.ts";
 import { elfObjects, nativeClosure } from "../facts/native.ts";
+import { packagedPaths } from "../facts/packages.ts";
 import { environmentOf } from "../facts/programs.ts";
 import { type Finding, fail, notApplicable, pass } from "../finding.ts";
 import { firstOf } from "../lists.ts";
@@ -29,17 +30,22 @@ function withClosure(context: StaticContext, judge: (closure: Closure, objects: 
 /** The standard library's own extensions: official images ship _tkinter without Tk. */
 const optional = /(?:^|\/)lib-dynload\/[^/]+\.so$/;
 
+/** Plugins in folders below the libraries'. Debian's packages suggest what some of theirs need, as iproute2 does with libatm1. */
+const plugin = /^(?:usr\/)?lib\/(?:[^/]+-linux-gnu\/)?[^/]+\/(?:.*\/)?[^/]+\.so$/;
+
 export const nativeLibraries: StaticCheck = {
   id: "native.libraries",
   title: "every program and library finds the libraries that it needs",
   holds:
-    "DT_NEEDED and the interpreter of every ELF file, looked up as ld.so does: RPATH, RUNPATH, LD_LIBRARY_PATH, ld.so.conf, the default folders. What the GPU's driver brings is expected at run time; libraries that a package loads by path itself count when they lie in the same site-packages; extensions of the standard library, such as _tkinter, may lack theirs.",
+    "DT_NEEDED and the interpreter of every ELF file, looked up as ld.so does: RPATH, RUNPATH, LD_LIBRARY_PATH, ld.so.conf, the default folders. What the GPU's driver brings is expected at run time; libraries that a package loads by path itself count when they lie in the same site-packages; extensions of the standard library, such as _tkinter, and plugins of Debian's packages may lack theirs.",
   why: "`ImportError: libGL.so.1: cannot open shared object file`, on the first request: libraries that only the builder had.",
   sources: ["ld.so(8)", "System V ABI, chapter 5"],
   run: (context) =>
     withClosure(context, ({ missing }, objects) => {
+      const packaged = missing.length > 0 ? context.facts.derived(packagedPaths) : new Set<string>();
+      const mayLack = (path: string) => optional.test(path) || (plugin.test(path) && packaged.has(path));
       const wanted = missing
-        .map(({ soname, neededBy }) => ({ soname, neededBy: neededBy.filter((path) => !optional.test(path)) }))
+        .map(({ soname, neededBy }) => ({ soname, neededBy: neededBy.filter((path) => !mayLack(path)) }))
         .filter(({ soname, neededBy }) => neededBy.length > 0 && !context.contract.allowLibraries.includes(soname));
       const [first] = wanted;
       if (!first) return pass(`${objects} programs and libraries closed`);

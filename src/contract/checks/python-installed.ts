@@ -199,7 +199,8 @@ function folderOf(url: string): string | undefined {
 export const pythonScripts: StaticCheck = {
   id: "python.scripts",
   title: "scripts find their interpreter",
-  holds: "Every executable in a bin folder that begins with #! and a Python: that interpreter is in the image.",
+  holds:
+    "Every executable in a bin folder that begins with #! and a Python: that interpreter is in the image. What a package of Debian's brought may go without.",
   why: "Scripts carry the absolute path of the interpreter that installed them; copied from another stage or renamed, they end with `not found`.",
   sources: ["execve(2)", "virtual environments are not portable (venv)"],
   run: ({ facts, image }) => {
@@ -215,7 +216,10 @@ export const pythonScripts: StaticCheck = {
       return /(?:^|\/)python[\d.]*$/.test(name) ? [{ file, name }] : [];
     });
     if (started.length === 0) return notApplicable("there are no Python scripts");
-    const broken = started.filter(({ name }) => {
+    const packaged = facts.derived(packagedPaths);
+    const broken = started.filter(({ file, name }) => {
+      // Debian's packages suggest a Python for the odd script: iproute2's routel.
+      if (packaged.has(file.path)) return false;
       const found = findProgram(facts, name, config);
       return !found || !isExecutable(found.file);
     });
