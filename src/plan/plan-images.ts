@@ -187,7 +187,7 @@ export class Planner {
       records,
     );
     if (wider) return this.plan(wider.intent, [...widenedBy, ...wider.messages]);
-    const forGpu = device?.finish({ ...device, environment, resolution, run, files: placed.files });
+    const forGpu = device?.finish({ ...device, environment, resolution, run, base, files: placed.files });
     const plan: ImagePlan = {
       planVersion,
       ...run,

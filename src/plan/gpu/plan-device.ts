@@ -12,7 +12,7 @@ import { gpuNotes } from "./cuda-release.ts";
 import { type DecidedPart, decideParts, type DeviceDecision, shownCall } from "./decide.ts";
 import type { DeviceRequest } from "./device-options.ts";
 import type { DeviceOutcome } from "./outcome.ts";
-import { ownCalls } from "./own-calls.ts";
+import { ownCalls, type PartCall } from "./own-calls.ts";
 import { preflightOf, withPreflight } from "./preflight.ts";
 import { gpuLabels } from "./settings.ts";
 
@@ -29,6 +29,8 @@ export interface DeviceQuestion {
 /** What is to be done to the CUDA libraries of an image, and why. */
 export interface PlannedDevice {
   decision: DeviceDecision;
+  /** What the project's own code calls, whatever is decided. */
+  calls: PartCall[];
   /** Absent where nothing is to be done. */
   request?: DeviceRequest;
 }
@@ -37,12 +39,12 @@ export async function planDevice(question: DeviceQuestion, records?: ParseRecord
   const { image, gpu, resolution, code, reached } = question;
   const { profile = "full", keep = [], drop = [], capabilities = [], pruneNvidia = false } = gpu;
   const { distributions } = resolution;
-  const calls = profile === "full" && drop.length === 0 ? [] : await ownCalls(code, reached, records);
+  const calls = await ownCalls(code, reached, records);
   const decision = decideParts({ image, profile, keep, drop, distributions, calls });
   const targets = capabilities.map((name) => Math.round(Number(name) * 10));
   const leaveOut = decision.leftOut.map(({ part }) => part).toSorted(byCodeUnit);
-  if (targets.length === 0 && leaveOut.length === 0) return { decision };
-  return { decision, request: { targets, pruneNvidia: pruneNvidia && targets.length > 0, leaveOut } };
+  if (targets.length === 0 && leaveOut.length === 0) return { decision, calls };
+  return { decision, calls, request: { targets, pruneNvidia: pruneNvidia && targets.length > 0, leaveOut } };
 }
 
 export interface GpuParts {
@@ -51,11 +53,12 @@ export interface GpuParts {
   environment: Environment;
   resolution: Resolution;
   run: DescribedImage["run"];
+  base: ImagePlan["base"];
   files: readonly PlannedFile[];
 }
 
 /** What the plan of an image for GPUs has beyond others': how it starts, its labels, the preflight, and what became of CUDA. */
-export function withGpu({ gpu, planned, environment, resolution, run, files }: GpuParts): {
+export function withGpu({ gpu, planned, environment, resolution, run, base, files }: GpuParts): {
   plan: Pick<ImagePlan, "config" | "files"> & { device?: DevicePlan };
   notes: PlanNote[];
 } {
@@ -77,6 +80,7 @@ export function withGpu({ gpu, planned, environment, resolution, run, files }: G
     notes: [
       ...gpuNotes(run.name, gpu, resolution.distributions),
       ...decision.notes,
+      ...(base.kind === "debian" ? compilerNotes(planned.calls, environment) : []),
       ...(environment.device?.restored ?? []).map(restoredNote),
       ...(request?.pruneNvidia ? [prunedNote(run.name)] : []),
       ...(device ? wholeNotes(device) : []),
@@ -111,6 +115,19 @@ function leftOutPart({ part, source }: DecidedPart, { libraries }: Pick<DeviceOu
       dropped: files.filter(({ outcome }) => outcome === "dropped").length,
       stubbed: files.filter(({ outcome }) => outcome === "stubbed").length,
       bytes: files.reduce((sum, { before, after }) => sum + before - after, 0),
+    },
+  ];
+}
+
+/** torch.compile and triton make C code as they run, and have it compiled against Python's headers. */
+function compilerNotes(calls: readonly PartCall[], { packages }: Environment): PlanNote[] {
+  const call = calls.find(({ part }) => part === "triton");
+  if (!call || packages.some(({ name }) => /^(?:gcc|clang)(?:-\d+)?$/.test(name))) return [];
+  return [
+    {
+      level: "warning",
+      message: `${call.name} (${call.file}:${call.line}) compiles as it runs, with a C compiler and Python's headers, and neither is in the image`,
+      hint: 'a base has both: base = "python:3.12"',
     },
   ];
 }

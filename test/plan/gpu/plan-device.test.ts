@@ -30,6 +30,8 @@ const run = {
   },
 } as unknown as DescribedImage["run"];
 
+const debian = { kind: "debian", codename: "bookworm" } as GpuParts["base"];
+
 const outcome: DeviceOutcome = {
   before: 1000,
   after: 300,
@@ -59,10 +61,11 @@ async function finished(more: GpuPlan = {}, device?: DeviceOutcome) {
   const planned = await planDevice({ image: "worker", gpu: wanted, resolution, code, reached: ["jobs.py"] });
   const environment = {
     layout: { executable: "/usr/local/bin/python3.12" },
+    packages: [],
     distributions: [{ name: "trainer", version: "1.0" }],
     ...(device ? { device } : {}),
   } as unknown as Environment;
-  const parts: GpuParts = { gpu: wanted, planned, environment, resolution, run, files: [] };
+  const parts: GpuParts = { gpu: wanted, planned, environment, resolution, run, base: debian, files: [] };
   return { planned, ...withGpu(parts) };
 }
 
@@ -126,6 +129,26 @@ describe("the plan of an image for GPUs", () => {
       "odd.so keeps all its device code: its table is odd",
       "trainer 1.0 can call parts of CUDA that are left out: nccl (torch.distributed.barrier, trainer/d.py:3)",
     ]);
+  });
+
+  it("warns of what compiles as it runs, where there is no compiler", async () => {
+    const compiling = { sources: new Map([["jobs.py", "import torch\nnet = torch.compile(net)\n"]]), key: "c" };
+    const planned = await planDevice({ image: "worker", gpu, resolution, code: compiling, reached: ["jobs.py"] });
+    const warningsIn = (packages: string[], base: GpuParts["base"] = debian) => {
+      const environment = {
+        layout: { executable: "/usr/bin/python3" },
+        distributions: [],
+        packages: packages.map((name) => ({ name })),
+      } as unknown as Environment;
+      return withGpu({ gpu, planned, environment, resolution, run, base, files: [] }).notes.map(
+        ({ message }) => message,
+      );
+    };
+    expect(warningsIn(["libc6"])).toEqual([
+      "torch.compile (jobs.py:2) compiles as it runs, with a C compiler and Python's headers, and neither is in the image",
+    ]);
+    expect(warningsIn(["gcc-12"])).toEqual([]);
+    expect(warningsIn([], { kind: "image", reference: "python:3.12", digest: "", source: "--base" })).toEqual([]);
   });
 
   it("warns with the licence's words when NVIDIA's own libraries are changed", async () => {
