@@ -59,7 +59,7 @@ function sourceOf(folder: string): string {
 const limits: Contract["build"] = { clean: 300, cached: 30, code: 30, dependency: 300 };
 const alembic: Leaf = { name: "alembic", version: "1.13.2", bytes: 10 };
 
-async function run(script: Script, { leaves = [alembic], files = {} as Record<string, string> } = {}) {
+async function run(script: Script, { leaves = [alembic], files = {} as Record<string, string>, taken = 0 } = {}) {
   const [from, into] = [temporary(), temporary()];
   const project = { "app/main.py": "x = 1\n", "requirements.txt": "alembic==1.13.2\nfastapi==1\n", ...files };
   for (const [name, text] of Object.entries(project)) {
@@ -74,6 +74,7 @@ async function run(script: Script, { leaves = [alembic], files = {} as Record<st
     startModules: ["app.main"],
     leaves,
     emit: silent,
+    taken: async () => taken,
     signal: new AbortController().signal,
   });
   const verification = await verifyParts(parts, undefined, { rebuilds: [rebuild] });
@@ -121,6 +122,12 @@ describe("builds measured again", () => {
     const { verification, of } = await run(script);
     expect(failing(verification)).toEqual([id]);
     expect(of(id)).toMatchObject({ verdict: "fail", hint: expect.stringMatching(/\w/) });
+  });
+
+  it("are undecided where others keep the machine busy", async () => {
+    const { of } = await run({ seconds: [360, ...quick.slice(1)] }, { taken: 0.9 });
+    expect(of("rebuild.clean")).toMatchObject({ verdict: "error", limit: "300 s" });
+    expect(of("rebuild.clean")?.evidence?.[0]).toContain("others keep 90 %");
   });
 
   it("each have a defect", () => {

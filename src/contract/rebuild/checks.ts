@@ -3,6 +3,7 @@ import type { CheckAbout } from "../check.ts";
 import type { Contract } from "../contract.ts";
 import { fail, type Finding, notApplicable, notRun, pass } from "../finding.ts";
 import { firstOf } from "../lists.ts";
+import { unlessBusy } from "../running/busy-machine.ts";
 import { type BuildStep, type Measured, measuredText, type Rebuild, type StepResult } from "./rebuild.ts";
 
 /** A check that builds the project again. */
@@ -52,10 +53,11 @@ async function timed(
     ],
   };
   if (result.seconds <= limit) return pass(measuredText(result, rebuild.builder), more);
-  return fail(measuredText(result, rebuild.builder), {
+  const slow = fail(measuredText(result, rebuild.builder), {
     ...more,
     hint: `${hint}; ${rebuild.builder.look} shows where it goes`,
   });
+  return unlessBusy(slow, rebuild.taken);
 }
 
 async function tryAll(rebuilds: readonly Rebuild[], step: BuildStep): Promise<Tried[]> {

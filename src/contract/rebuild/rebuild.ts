@@ -1,6 +1,7 @@
 import type { Emit } from "../../events.ts";
 import { formatSeconds } from "../../units.ts";
 import type { Contract } from "../contract.ts";
+import { takenNow } from "../running/busy-machine.ts";
 import { type Builder, BuildFailed, type Rebuilt } from "./builder.ts";
 import type { Leaf } from "./leaf-distributions.ts";
 import type { ProjectCopy } from "./project-copy.ts";
@@ -31,6 +32,8 @@ export interface RebuildOptions {
   leaves: readonly Leaf[];
   /** Told of each build that has ended. */
   emit: Emit;
+  /** Share of this machine's processors that others take, 0 to 1. */
+  taken?: () => Promise<number>;
   signal: AbortSignal;
 }
 
@@ -40,12 +43,14 @@ const mostTried = 3;
 /** One project under one builder: every step is built once, when it is first asked for, after the steps that it follows. */
 export class Rebuild {
   readonly builder: Builder;
+  readonly taken: () => Promise<number>;
   readonly #options: RebuildOptions;
   readonly #results = new Map<BuildStep, Promise<StepResult>>();
   #before: Rebuilt | undefined;
 
   constructor(options: RebuildOptions) {
     this.builder = options.builder;
+    this.taken = options.taken ?? takenNow;
     this.#options = options;
   }
 
