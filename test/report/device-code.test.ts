@@ -23,7 +23,7 @@ describe("code for GPUs on the page of a verdict", () => {
 
   it("is a bar for each library, grey for GPUs that the image is not made for", async () => {
     const page = await pageWith(
-      { "opt/libone.so": library({ 80: 60_000, 86: 30_000 }), "opt/libtwo.so": library({ 90: 20_000 }) },
+      { "opt/libone.so": library({ 80: 60_000, 86: 30_000 }), "opt/two/_C.so": library({ 90: 20_000 }) },
       "8.6",
     );
     const [, section = ""] = /<section aria-labelledby="device-code">(.*?)<\/section>/s.exec(page) ?? [];
@@ -34,7 +34,7 @@ describe("code for GPUs on the page of a verdict", () => {
       '<li class="arch1">sm_86 30 kB</li>',
       '<li class="needless">sm_90 20 kB, for other GPUs</li>',
     ]);
-    expect(section.match(/<bdi>.*?<\/bdi>/g)).toEqual(["<bdi>libone.so</bdi>", "<bdi>libtwo.so</bdi>"]);
+    expect(section.match(/<bdi>.*?<\/bdi>/g)).toEqual(["<bdi>libone.so</bdi>", "<bdi>two/_C.so</bdi>"]);
     expect(section).toMatch(/class="arch0" style="--from:0\.00;--to:66\.\d\d" title="sm_80 60 kB"/);
     expect(section).toContain("sm_80 60 kB, sm_86 30 kB");
   });

@@ -64,12 +64,18 @@ interface Row {
 
 function rowsOf(libraries: readonly DeviceLibrary[]): Row[] {
   const rows = libraries.slice(0, mostRows).map(({ file: { path }, code: { bytes, code } }): Row => {
-    return { name: path.split("/").at(-1) ?? path, path: `/${path}`, bytes, code };
+    return { name: nameOf(path), path: `/${path}`, bytes, code };
   });
   const rest = libraries.slice(mostRows).map(({ code }) => code);
   if (rest.length === 0) return rows;
   const bytes = rest.reduce((sum, each) => sum + each.bytes, 0);
   return [...rows, { name: `${rest.length} smaller`, bytes, code: sumByName(rest.flatMap(({ code }) => code)) }];
+}
+
+/** Extension modules are called alike, `_C.so`: those with the folder that they are in. */
+function nameOf(path: string): string {
+  const [name = path, folder = ""] = path.split("/").toReversed();
+  return name.startsWith("lib") || folder === "" ? name : `${folder}/${name}`;
 }
 
 function rowMarkup(
