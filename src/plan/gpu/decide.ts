@@ -66,7 +66,8 @@ export function decideParts(question: DeviceQuestion): DeviceDecision {
     const reason = reasons.get(part);
     if (dropped.has(part)) leftOut.push({ part, source: `config images.${image}.gpu drop` });
     else if (leftOutOf.includes(profile) && reason === undefined) leftOut.push({ part, source: `profile ${profile}` });
-    else if (leftOutOf.includes(profile) && reason !== undefined) kept.push({ part, source: reason });
+    else if (leftOutOf.includes(profile) && reason !== undefined && isThere(part, question.distributions))
+      kept.push({ part, source: reason });
   }
   const notes = [...dropped].toSorted(byCodeUnit).flatMap((part): PlanNote[] => {
     const reason = reasons.get(part);
@@ -85,6 +86,13 @@ export function decideParts(question: DeviceQuestion): DeviceDecision {
 /** A method's own name tells little without its parentheses. */
 export function shownCall(name: string): string {
   return name.startsWith(".") ? `${name}()` : name;
+}
+
+/** Whether there is something of a part to be kept: builds of torch without NVIDIA's distributions bring all themselves. */
+function isThere(part: string, distributions: DeviceQuestion["distributions"]): boolean {
+  const others = distributions.filter(({ name }) => name !== "torch");
+  if (!others.some(({ name }) => name.startsWith("nvidia-"))) return true;
+  return others.some(({ name }) => filesLeftOut(name, [part]).length > 0);
 }
 
 /** Parts whose distributions others than torch and CUDA's own require. */

@@ -1,6 +1,4 @@
-import { capabilityName } from "../../cuda/architecture.ts";
 import { cudaPart } from "../../cuda/profiles.ts";
-import { isNvidiaLibrary, nvidiaLicenceNote } from "../../cuda/libraries.ts";
 import { byCodeUnit } from "../../order.ts";
 import type { ParseRecords } from "../../project/parse-records.ts";
 import type { Resolution } from "../../resolve/resolution.ts";
@@ -9,8 +7,9 @@ import type { Environment } from "../environment.ts";
 import type { DevicePlan, GpuPlan, ImagePlan, LeftOutPart, PlannedFile, PlanNote } from "../image-plan.ts";
 import type { OwnCode } from "../own-code.ts";
 import { gpuNotes } from "./cuda-release.ts";
-import { type DecidedPart, decideParts, type DeviceDecision, shownCall } from "./decide.ts";
+import { type DecidedPart, decideParts, type DeviceDecision } from "./decide.ts";
 import type { DeviceRequest } from "./device-options.ts";
+import { compilerNotes, deviceNotes, prunedNote } from "./notes.ts";
 import type { DeviceOutcome } from "./outcome.ts";
 import { ownCalls, type PartCall } from "./own-calls.ts";
 import { preflightOf, withPreflight } from "./preflight.ts";
@@ -81,11 +80,8 @@ export function withGpu({ gpu, planned, environment, resolution, run, base, file
       ...gpuNotes(run.name, gpu, resolution.distributions),
       ...decision.notes,
       ...(base.kind === "debian" ? compilerNotes(planned.calls, environment) : []),
-      ...(environment.device?.restored ?? []).map(restoredNote),
       ...(request?.pruneNvidia ? [prunedNote(run.name)] : []),
-      ...(device ? wholeNotes(device) : []),
-      ...(device ? unservedNotes(device) : []),
-      ...(device ? callNotes(device, environment) : []),
+      ...(device ? deviceNotes(device, environment) : []),
     ],
   };
 }
@@ -117,81 +113,6 @@ function leftOutPart({ part, source }: DecidedPart, { libraries }: Pick<DeviceOu
       bytes: files.reduce((sum, { before, after }) => sum + before - after, 0),
     },
   ];
-}
-
-/** torch.compile and triton make C code as they run, and have it compiled against Python's headers. */
-function compilerNotes(calls: readonly PartCall[], { packages }: Environment): PlanNote[] {
-  const call = calls.find(({ part }) => part === "triton");
-  if (!call || packages.some(({ name }) => /^(?:gcc|clang)(?:-\d+)?$/.test(name))) return [];
-  return [
-    {
-      level: "warning",
-      message: `${call.name} (${call.file}:${call.line}) compiles as it runs, with a C compiler and Python's headers, and neither is in the image`,
-      hint: 'a base has both: base = "python:3.12"',
-    },
-  ];
-}
-
-function restoredNote({ part, neededBy }: DeviceOutcome["restored"][number]): PlanNote {
-  return {
-    level: "note",
-    message: `${cudaPart(part).title} stays although the profile leaves it out: ${fileName(neededBy)} does not load without it`,
-  };
-}
-
-function prunedNote(image: string): PlanNote {
-  return {
-    level: "warning",
-    message: `NVIDIA's own libraries are changed: ${nvidiaLicenceNote}`,
-    hint: `config images.${image}.gpu prune-nvidia`,
-  };
-}
-
-/** Libraries whose device code could not be taken out, and why. NVIDIA's own stay as they are for another reason. */
-function wholeNotes({ libraries }: DevicePlan): PlanNote[] {
-  return libraries.flatMap(({ path, outcome, note }): PlanNote[] =>
-    outcome === "whole" && note !== undefined && !isNvidiaLibrary(path)
-      ? [{ level: "note", message: `${fileName(path)} keeps all its device code: ${note}` }]
-      : [],
-  );
-}
-
-/** Targets that a library has no code for: on these GPUs its kernels are missing, as they were before. */
-function unservedNotes({ libraries }: DevicePlan): PlanNote[] {
-  return libraries.flatMap(({ path, unserved = [] }): PlanNote[] => {
-    if (unserved.length === 0) return [];
-    const names = unserved.map(capabilityName).join(", ");
-    return [
-      {
-        level: "warning",
-        message: `${fileName(path)} has no device code for ${names}: its wheel was not built for such a GPU`,
-        hint: "take a build that is made for it, or leave that target out",
-      },
-    ];
-  });
-}
-
-/** What distributions could call of what is left out. Whether the app ever gets there, no reading tells. */
-function callNotes({ leftOut }: DevicePlan, { device, distributions }: Environment): PlanNote[] {
-  const gone = new Set(leftOut.map(({ name }) => name));
-  return Object.entries(device?.calls ?? {}).flatMap(([name, calls]): PlanNote[] => {
-    const open = calls.filter(({ part }) => gone.has(part));
-    if (open.length === 0) return [];
-    const version = distributions.find((each) => each.name === name)?.version ?? "";
-    const places = new Map<string, string[]>();
-    for (const { part, file, line, name: called } of open) {
-      const place = `${shownCall(called)}, ${file}:${line}`;
-      places.set(place, [...(places.get(place) ?? []), part]);
-    }
-    const told = [...places].map(([place, parts]) => `${parts.join(", ")} (${place})`);
-    return [
-      {
-        level: "note",
-        message: `${name} ${version} can call parts of CUDA that are left out: ${told.join(", ")}`,
-        hint: `where the app gets there on a GPU, that is an error; keep = [${open.map(({ part }) => `"${part}"`).join(", ")}] brings them back`,
-      },
-    ];
-  });
 }
 
 function fileName(path: string): string {

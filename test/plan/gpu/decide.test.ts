@@ -7,6 +7,10 @@ const distribution = (name: string, version: string, requiredBy: string[] = []) 
 const torch = [
   distribution("torch", "2.3.1", ["app"]),
   distribution("nvidia-cufft-cu12", "11.0.2.54", ["torch"]),
+  distribution("nvidia-cuda-nvrtc-cu12", "12.1.105", ["torch"]),
+  distribution("nvidia-cudnn-cu12", "8.9.2.26", ["torch"]),
+  distribution("nvidia-cusolver-cu12", "11.4.5.107", ["torch"]),
+  distribution("nvidia-nvjitlink-cu12", "12.9.86", ["nvidia-cusolver-cu12"]),
   distribution("nvidia-cusparse-cu12", "12.1.0.106", ["torch", "nvidia-cusolver-cu12"]),
   distribution("triton", "2.3.1", ["torch"]),
 ];
@@ -78,7 +82,8 @@ describe("which parts of CUDA an image gets", () => {
   it("keeps what distributions are known to call, or ask for themselves", () => {
     const whisper = [...torch, distribution("openai-whisper", "20240930", ["app"])];
     expect(decide({ distributions: whisper }).kept).toEqual({ cufft: "openai-whisper 20240930 uses it" });
-    const cudnn = (version: string) => [...torch, distribution("nvidia-cudnn-cu12", version, ["torch"])];
+    const cudnn = (version: string) =>
+      torch.map((each) => (each.name === "nvidia-cudnn-cu12" ? { ...each, version } : each));
     expect(decide({ distributions: cudnn("8.9.2.26") }).kept).toEqual({});
     expect(decide({ distributions: cudnn("9.10.2.21") }).kept).toEqual({
       nvrtc: "nvidia-cudnn-cu12 9.10.2.21 uses it",
@@ -90,6 +95,14 @@ describe("which parts of CUDA an image gets", () => {
     expect(decide({ distributions: [...asked, distribution("vllm-extra", "1.0")] }).kept).toEqual({
       triton: "vllm-extra 1.0 asks for it",
     });
+  });
+
+  it("says nothing of parts that nothing brings", () => {
+    const calls = callsIn("import torch\nnet = torch.compile(net)\n", "a.py");
+    expect(decide({ calls }).kept).toEqual({ triton: "a.py:2 uses torch.compile" });
+    const without = torch.filter(({ name }) => name !== "triton");
+    expect(decide({ calls, distributions: without }).kept).toEqual({});
+    expect(decide({ calls, distributions: [distribution("torch", "2.1.0+cu118")] }).kept).toHaveProperty("triton");
   });
 
   it("takes no pin of the project's own for a wish: frozen requirements name everything", () => {
