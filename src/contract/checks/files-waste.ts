@@ -45,18 +45,26 @@ export const filesDeleted: StaticCheck = {
     }),
 };
 
+/** No layer that installs something can leave them alone. */
+const packageNotes =
+  /^var\/(?:lib\/dpkg\/(?:status|available|statoverride|info\/format)(?:-old)?$|cache\/debconf\/|log\/)/;
+
 export const filesReplaced: StaticCheck = {
   id: "files.replaced",
   title: "nothing is shipped twice because a later layer replaces it",
-  holds: "Bytes of files that a layer has and a later one replaces, against the contract's `waste`.",
+  holds:
+    "Bytes of files that a layer has and a later one replaces, against the contract's `waste`. The notes of dpkg and debconf, which every installation writes anew, don't count.",
   why: "Both versions are pulled. `chown -R` and `chmod -R` in a RUN of their own ship every file again; so does upgrading pip over the base's.",
   sources: ["image-spec, layer.md#applying-changesets", "dive: wasted space"],
   run: ({ facts, contract }) =>
-    lostFinding(facts.lost, {
-      how: "replaced",
-      limit: contract.waste,
-      hint: "give owner and mode when copying (COPY --chown --chmod), and don't reinstall what the base has",
-    }),
+    lostFinding(
+      facts.lost.filter(({ path }) => !packageNotes.test(path)),
+      {
+        how: "replaced",
+        limit: contract.waste,
+        hint: "give owner and mode when copying (COPY --chown --chmod), and don't reinstall what the base has",
+      },
+    ),
 };
 
 /** Smaller files come twice in every system, and cost little. */

@@ -136,6 +136,8 @@ export function systemStage(
       "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*",
       `    && groupadd -r -g ${gid} ${name}`,
       `    && useradd -r -l -m -u ${uid} -g ${name} -d ${shellWord(folder)} -s /usr/sbin/nologin ${name}`,
+      // Nobody becomes anybody else in a container: mount, su and passwd lose other users' rights.
+      "    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +",
       ...(own && recipe.install.bytecode ? compileStdlib(home.stdlib) : []),
     ]),
     ...(shared.variables.some(([variable]) => variable === "APP_ENV") ? ["ARG APP_ENV"] : []),
