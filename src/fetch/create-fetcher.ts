@@ -5,7 +5,7 @@ import { gunzipSync } from "node:zlib";
 import { SheafError } from "../errors.ts";
 import { type Emit, silent } from "../events.ts";
 import type { Digest, Store } from "../store/store.ts";
-import { createLimit } from "./limit.ts";
+import { createLimit, type Limit } from "./limit.ts";
 import type { Answer, DownloadRequest, Fetcher, FetcherOptions, GetOptions } from "./fetcher.ts";
 import { isPassingStatus, PassingFailure, truncated, withRetries } from "./retry.ts";
 import { showUrl } from "./show-url.ts";
@@ -24,7 +24,7 @@ class HttpFetcher implements Fetcher {
   readonly offline: boolean;
   readonly #store: Store;
   readonly #emit: Emit;
-  readonly #limit: <T>(action: () => Promise<T>) => Promise<T>;
+  readonly #limit: Limit;
   readonly #underWay = new Map<string, Promise<Digest>>();
   #transport: Promise<HttpTransport> | undefined;
 
@@ -59,7 +59,9 @@ class HttpFetcher implements Fetcher {
     if (this.#store.hasBlob(digest)) return Promise.resolve(digest);
     const underWay = this.#underWay.get(digest);
     if (underWay) return underWay;
-    const promise = this.#limit(() => this.#downloadNow(request, digest)).finally(() => this.#underWay.delete(digest));
+    const promise = this.#limit(() => this.#downloadNow(request, digest), request.size).finally(() =>
+      this.#underWay.delete(digest),
+    );
     this.#underWay.set(digest, promise);
     return promise;
   }

@@ -1,7 +1,7 @@
 import type { ByteSource } from "../archive/byte-source.ts";
 import type { ZipEntry } from "../archive/zip-directory.ts";
 import { hasDeviceCode } from "../cuda/device-code.ts";
-import { elfFacts } from "../elf/facts.ts";
+import { type ElfFacts, elfFacts } from "../elf/facts.ts";
 import { SheafError } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { contentSize } from "../filesystem/entry.ts";
@@ -144,28 +144,28 @@ class Preparation {
   /** Decides what is installed of a file; undefined when the installer can do it alone. */
   async #decide(file: WheelFile, leftOut: LeftOut | undefined): Promise<PreparedFile | undefined> {
     const { entry, source, sha256 } = file;
-    const unchanged = (): PreparedFile | undefined =>
+    const whole: PreparedFile | undefined =
       entry.size > largeFile ? { content: unchangedContent(this.#wheel, file), sha256 } : undefined;
-    if (!source) return unchanged();
+    if (!source) return whole;
     const told = this.#libraries.length;
+    let elf: ElfFacts | undefined;
     try {
-      const facts = elfFacts(source);
-      if (!facts) return unchanged();
-      const found = await this.#change(entry, { source, leftOut });
-      if (!found) {
-        const same = unchanged();
-        return same && { ...same, elf: facts };
-      }
-      const { changed, won } = found;
-      if (changed.isRead) this.#kept.push(file);
-      const { content } = changed;
-      const elf = (content.kind === "bytes" && elfFacts(content.bytes)) || facts;
-      return { content, sha256: changed.sha256, elf, ...(won === undefined ? {} : { strippedBytes: won }) };
+      elf = elfFacts(source);
+      const found = elf && (await this.#change(entry, { source, leftOut }));
+      if (!elf || !found) return whole && { ...whole, ...(elf && { elf }) };
+      const { content, sha256: changedSha256, isRead } = found.changed;
+      if (isRead) this.#kept.push(file);
+      const stub = content.kind === "bytes" ? elfFacts(content.bytes) : undefined;
+      const won = found.won === undefined ? {} : { strippedBytes: found.won };
+      return { content, sha256: changedSha256, elf: stub ?? elf, ...won };
     } catch (error) {
       if (!(error instanceof SheafError) || error.code !== "SHEAF_ELF") throw error;
       this.#libraries.length = told;
-      const same = unchanged();
-      return same && { ...same, note: error.message };
+      const { path, size } = entry;
+      if (this.#deviceCode.includes(path)) {
+        this.#libraries.push({ path, before: size, after: size, outcome: "whole", note: error.message });
+      }
+      return whole && { ...whole, ...(elf && { elf }), note: error.message };
     }
   }
 
