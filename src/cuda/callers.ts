@@ -62,7 +62,7 @@ export const callers: readonly Caller[] = [
       "torch.cuda.jiterator",
       ...below("torch", "gcd lcm sinc digamma lgamma polygamma"),
     ],
-    except: below("torch.jit", "is_scripting is_tracing ignore unused export Final annotate isinstance"),
+    except: below("torch.jit", "is_scripting is_tracing TracerWarning ignore unused export Final annotate isinstance"),
     parts: ["nvrtc"],
   },
   {
