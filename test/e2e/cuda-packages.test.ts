@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 
 import type { ImagePlan } from "../../src/plan/image-plan.ts";
 import { buildWheel, type BuiltWheel } from "../wheel/build-wheel.ts";
-import { builtExample, copyExample } from "./example.ts";
+import { builtExample, copyExample, exampleTag } from "./example.ts";
 import { framework, projectOn, requirementsOf, serveWheels } from "./local-index.ts";
 import { refused } from "./refusal.ts";
 import { copyStore, sheaf, temporaryFolder, writeFiles } from "./sheaf.ts";
@@ -110,6 +110,17 @@ describe("an image that nothing says has a GPU", () => {
 });
 
 describe("the example's API", () => {
+  it("has no byte of CUDA or torch", { timeout: 60_000 }, async () => {
+    const { stdout } = await sheaf(["inspect", exampleTag, "--files", "--json"]);
+    const paths = [...stdout.matchAll(/"path": ?"([^"]+)"/g)].map(([, file = ""]) => file);
+    expect(paths.length).toBeGreaterThan(1000);
+    expect(paths.filter((file) => /torch|nvidia|triton|libcu(?:da|dnn|blas)|opencv|ultralytics/i.test(file))).toEqual(
+      [],
+    );
+    const code = await sheaf(["gpu", "inspect", exampleTag, "--json"]);
+    expect(JSON.parse(code.stdout)).toMatchObject({ libraries: [] });
+  });
+
   it(
     "has no torch, and importing it is an error with the files and lines that lead there",
     { timeout: 120_000 },
