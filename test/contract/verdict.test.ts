@@ -14,7 +14,7 @@ import { VerdictDocument, verdictSchema } from "../../src/report/verdict-schema.
 import { explanationText, verdictText } from "../../src/report/verdict-text.ts";
 import { staticChecks } from "../../src/contract/registry.ts";
 import { styleFor } from "../../src/report/text.ts";
-import { apiParts, elf, failing, file, packageEntries, put, verifyParts } from "./image-dsl.ts";
+import { apiParts, distribution, elf, failing, file, packageEntries, put, verifyParts } from "./image-dsl.ts";
 
 const plain = styleFor({}, {});
 const schemaFile = path.join(import.meta.dirname, "..", "..", "schemas", "verdict.schema.json");
@@ -64,6 +64,24 @@ describe("the verdict of an image", () => {
     const foreign = apiParts();
     for (const entry of odd) put(foreign, entry);
     expect(failing(await verifyParts(foreign))).toEqual(expect.arrayContaining(["python.scripts", "native.libraries"]));
+  });
+
+  it("says nothing of a twin whose files another one has, and of half a one it does", async () => {
+    const build = (name: string, extra: string) =>
+      distribution({ name, version: "4.11", files: { "cv2/__init__.py": "", "cv2/cv2.abi3.so": name, [extra]: "" } });
+    const isMetadata = ({ path }: { path: string }) => path.includes(".dist-info/");
+    const twins = apiParts();
+    twins.layers[1]?.push(
+      ...build("opencv-python-headless", "cv2/data.py"),
+      ...build("opencv-python", "cv2/qt.ttf").filter(isMetadata),
+    );
+    expect(failing(await verifyParts(twins))).toEqual([]);
+    const half = apiParts();
+    half.layers[1]?.push(...build("opencv-python", "cv2/qt.ttf").filter(({ path }) => !path.endsWith(".so")));
+    expect(failing(await verifyParts(half))).toEqual(["python.record"]);
+    const alone = apiParts();
+    alone.layers[1]?.push(...build("opencv-python", "cv2/qt.ttf").filter(isMetadata));
+    expect(failing(await verifyParts(alone))).toEqual(["python.record"]);
   });
 
   it("says nothing of files that the contract allows", async () => {

@@ -10,6 +10,7 @@ import { textOf } from "../facts/image-facts.ts";
 import { packagedPaths } from "../facts/packages.ts";
 import { environmentOf, isExecutable, shebangOf } from "../facts/programs.ts";
 import { findProgram } from "../facts/programs.ts";
+import { hollowTwins } from "../facts/twins.ts";
 import { type PythonEnvironment, pythonEnvironments } from "../facts/pythons.ts";
 import { fail, notApplicable, pass } from "../finding.ts";
 import { firstOf } from "../lists.ts";
@@ -20,14 +21,15 @@ export const pythonRecord: StaticCheck = {
   id: "python.record",
   title: "every distribution has the files that its RECORD says",
   holds:
-    "Each row with a SHA-256: the file is there and has that content. Bytecode and tests may be missing; a script may name another interpreter; a file that another distribution puts there may be that one's.",
+    "Each row with a SHA-256: the file is there and has that content. Bytecode and tests may be missing; a script may name another interpreter; a file that another distribution puts there may be that one's; of builds of one library under several names, such as OpenCV's, the metadata may be there alone.",
   why: "What isn't as it was published was cut, patched or half overwritten by another version: it fails where nobody looks, and pip can't remove it. Scanners list files by RECORD.",
   sources: ["Recording installed projects (PEP 376, PEP 627)", "pip issue 13389"],
   run: ({ facts }) => {
     const all = facts.derived(installedDistributions);
     // Debian moves files of its Python packages about and keeps their RECORD: dpkg answers for those.
     const packaged = facts.derived(packagedPaths);
-    const own = all.filter(({ info }) => !packaged.has(`${info}/METADATA`));
+    const twins = facts.derived(hollowTwins);
+    const own = all.filter(({ info }) => !packaged.has(`${info}/METADATA`) && !twins.has(info));
     const recorded = own.filter(({ record }) => record !== undefined);
     if (own.length === 0) return notApplicable(noDistributions);
     const hashes = new Set(recorded.flatMap(({ record = [] }) => record.map(({ path, hash }) => `${path} ${hash}`)));
