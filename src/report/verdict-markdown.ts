@@ -41,7 +41,7 @@ function failureLines({ id, verdict, measured, limit, evidence = [], hint, accep
     "",
     `### ${marks[verdict]} \`${id}\` ${markdownText(measured)}${limit === undefined ? "" : ` (promised: ${markdownText(limit)})`}`,
     "",
-    ...evidence.map((line) => `- ${markdownText(line)}`),
+    ...evidence.filter((line) => line !== measured).map((line) => `- ${markdownText(line)}`),
     ...(accepted ? [`- accepted until ${accepted.until}: ${markdownText(accepted.reason)}`] : []),
     ...(hint === undefined ? [] : ["", markdownText(hint)]),
   ];

@@ -106,7 +106,11 @@ function failureLines(check: CheckResult, style: Style, width: number): string[]
   return [
     `  ${mark} ${style.bold(first)}`,
     ...more.map((line) => `    ${style.bold(line)}`),
-    ...(check.evidence ?? []).flatMap(body).map((line) => style.dim(line)),
+    // Often the first of the evidence is what stands above it.
+    ...(check.evidence ?? [])
+      .filter((line) => line !== check.measured)
+      .flatMap(body)
+      .map((line) => style.dim(line)),
     ...(check.accepted ? body(`accepted until ${check.accepted.until}: ${check.accepted.reason}`) : []),
     ...(check.hint === undefined ? [] : body(check.hint)),
     ...(check.verdict === "fail" && check.group !== "custom"

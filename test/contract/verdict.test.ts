@@ -68,7 +68,16 @@ describe("the verdict of an image", () => {
 
   it("says nothing of a twin whose files another one has, and of half a one it does", async () => {
     const build = (name: string, extra: string) =>
-      distribution({ name, version: "4.11", files: { "cv2/__init__.py": "", "cv2/cv2.abi3.so": name, [extra]: "" } });
+      distribution({
+        name,
+        version: "4.11",
+        files: {
+          "cv2/__init__.py": "",
+          "cv2/cv2.abi3.so": name,
+          [extra]: "",
+          [`${name.replaceAll("-", "_")}.libs/libx.so`]: "",
+        },
+      });
     const isMetadata = ({ path }: { path: string }) => path.includes(".dist-info/");
     const twins = apiParts();
     twins.layers[1]?.push(

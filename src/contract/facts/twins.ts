@@ -17,6 +17,7 @@ export function hollowTwins(facts: ImageFacts): Set<string> {
         const own = contentOf(each);
         if (own.length === 0 || own.some(({ path }) => facts.files.has(path) && listedBy.get(path) === 1)) return false;
         const [wanted, others] = [modulesOf(each), all.filter(({ info }) => info !== each.info)];
+        if (wanted.size === 0) return false;
         return others.some(({ info }) => [...wanted].every((module) => modules.get(info)?.has(module)));
       })
       .map(({ info }) => info),
@@ -27,11 +28,11 @@ function contentOf({ record = [], info }: InstalledDistribution): RecordRow[] {
   return record.filter(({ path }) => !path.startsWith(`${info}/`) && !/\.py[co]$|(?:^|\/)s?bin\//.test(path));
 }
 
-/** Top-level names in the site-packages; with facts those that something is there of. */
+/** Top-level names in the site-packages; with facts those that something is there of. Libraries that were put beside the modules are none. */
 function modulesOf(distribution: InstalledDistribution, facts?: ImageFacts): Set<string> {
   const { folder } = distribution;
-  const rows = contentOf(distribution).filter(
-    ({ path }) => path.startsWith(`${folder}/`) && (!facts || facts.files.has(path)),
-  );
-  return new Set(rows.map(({ path }) => path.slice(folder.length + 1).split("/")[0] ?? ""));
+  const names = contentOf(distribution)
+    .filter(({ path }) => path.startsWith(`${folder}/`) && (!facts || facts.files.has(path)))
+    .map(({ path }) => path.slice(folder.length + 1).split("/")[0] ?? "");
+  return new Set(names.filter((name) => !name.endsWith(".libs")));
 }
