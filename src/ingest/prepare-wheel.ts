@@ -12,7 +12,7 @@ import { parseWheelFilename } from "../wheel/filename.ts";
 import { type InstalledWheel, installWheel, namingWheel, type PreparedFile } from "../wheel/install.ts";
 import { RecordCheck } from "../wheel/verify-record.ts";
 import { type ChangedLibrary, strip, stub, trim } from "./change-library.ts";
-import { largeFile, openWheelFile, unchangedContent, type WheelFile } from "./wheel-file.ts";
+import { isLargeFile, openWheelFile, unchangedContent, type WheelFile } from "./wheel-file.ts";
 import { type DeviceFacts, type DeviceLibrary, type LeftOut, mayTrim, type WheelTask } from "./wheel.ts";
 
 /** A wheel that is ready to be written as a segment. */
@@ -71,7 +71,8 @@ class Preparation {
     for (const entry of archive.files) {
       if (this.#dropped.has(entry.path) || isScript(entry.path)) continue;
       const leftOut = device?.leaveOut.find(({ how, path }) => how === "stub" && matches(path, entry.path));
-      if (leftOut || entry.size > largeFile) await this.#prepare(entry, { record, ...(leftOut && { leftOut }) });
+      if (leftOut || isLargeFile(this.#wheel, entry))
+        await this.#prepare(entry, { record, ...(leftOut && { leftOut }) });
     }
     const installed = this.#install();
     if (!device || device.targets.length === 0) return this.#result(installed);
@@ -128,7 +129,7 @@ class Preparation {
   async #prepare(entry: ZipEntry, { record, leftOut }: { record: RecordCheck; leftOut?: LeftOut }): Promise<void> {
     const { store, emit, filename } = this.#options;
     const id = `${filename} ${entry.path}`;
-    const isLarge = entry.size > largeFile;
+    const isLarge = isLargeFile(this.#wheel, entry);
     const label = `${entry.path.slice(entry.path.lastIndexOf("/") + 1)} of ${filename.split("-")[0]}`;
     if (isLarge) emit({ type: "work-start", id, group: "libraries", label });
     const file = await openWheelFile(this.#wheel, entry, { record, store });
@@ -144,8 +145,9 @@ class Preparation {
   /** Decides what is installed of a file; undefined when the installer can do it alone. */
   async #decide(file: WheelFile, leftOut: LeftOut | undefined): Promise<PreparedFile | undefined> {
     const { entry, source, sha256 } = file;
-    const whole: PreparedFile | undefined =
-      entry.size > largeFile ? { content: unchangedContent(this.#wheel, file), sha256 } : undefined;
+    const whole: PreparedFile | undefined = isLargeFile(this.#wheel, entry)
+      ? { content: unchangedContent(this.#wheel, file), sha256 }
+      : undefined;
     if (!source) return whole;
     const told = this.#libraries.length;
     let elf: ElfFacts | undefined;

@@ -20,8 +20,13 @@ export interface WheelFile {
   close(): void;
 }
 
-/** Bytes from which a file is large: a smaller one is held in memory while its wheel is installed. */
-export const largeFile = 64 * 2 ** 20;
+/**
+ * Whether a file is too large to be held in memory while its wheel is installed. What is stripped of a wheel is held until it
+ * is written, so of large wheels less at a time.
+ */
+export function isLargeFile(wheel: ByteSource, { size }: Pick<ZipEntry, "size">): boolean {
+  return size > (wheel.size > 64 * 2 ** 20 ? 16 : 64) * 2 ** 20;
+}
 
 /**
  * Reads a file of a wheel once, to its end: a small one into memory, a large ELF file into a file without a name.
@@ -33,7 +38,7 @@ export async function openWheelFile(
   entry: ZipEntry,
   { record, store }: { record: RecordCheck; store: Store },
 ): Promise<WheelFile> {
-  if (entry.size > largeFile) return openLarge(wheel, entry, { record, store });
+  if (isLargeFile(wheel, entry)) return openLarge(wheel, entry, { record, store });
   const bytes = inflateEntry(entry);
   const sha256 = hexOf(record.check(entry.path, bytes));
   return { entry, sha256, source: memorySource(bytes), close: () => {} };
