@@ -328,15 +328,23 @@ describe("a Dockerfile with an image for a GPU", () => {
   it("takes device code out in a stage of its own where that is asked for", () => {
     const labels = { "sheaf.cuda.targets": "7.5,8.6", "sheaf.cuda.profile": "inference" };
     const targets = { cuda: "12.1", targets: ["t4", "a10"], capabilities: ["7.5", "8.6"] };
-    const plan = planOf({ ...gpu, labels, gpu: { ...targets, pruneNvidia: true } });
+    const part = { source: "profile inference", does: "", dropped: 0, stubbed: 1, bytes: 1 };
+    const leftOut = ["cufft", "nccl"].map((name) => ({ ...part, name }));
+    const plan = {
+      ...planOf({ ...gpu, labels, gpu: { ...targets, pruneNvidia: true } }),
+      device: { before: 2, after: 1, leftOut, kept: [], libraries: [] },
+    };
     const own = emittedWith([plan], { trim: true })["Dockerfile.gpu"] ?? "";
     expect(own).toContain('docker build -f Dockerfile.gpu --build-context sheaf="$(npm root -g)/sheaf" -t');
     expect(own).toContain("FROM --platform=$BUILDPLATFORM node:22-slim AS trimmed\n");
     expect(own).toMatch(/from=builder,source=\/opt\/venv,target=\/opt\/venv/);
-    expect(own).toContain("gpu trim /opt/venv --targets 7.5,8.6 --prune-nvidia -o /opt/trimmed\n");
+    expect(own).toMatch(
+      /gpu trim \/opt\/venv --targets 7\.5,8\.6 --prune-nvidia \\\n +--drop cufft,nccl \\\n +-o \/opt\/trimmed\n/,
+    );
     expect(own).toContain("COPY --link --from=trimmed /opt/trimmed /opt/venv\n");
     expect(own).toMatch(/sheaf\.cuda\.targets="?7\.5,8\.6/);
-    expect(own).not.toMatch(/cuda\.profile/);
+    expect(own).toMatch(/sheaf\.cuda\.profile="?inference/);
+    expect(own).not.toContain("All of CUDA is in it");
     const all = emittedWith([planOf(api), plan], { trim: true });
     expect(all["Dockerfile"]).not.toMatch(/trimmed|cuda\.targets/);
     expect(() => emittedWith([planOf(gpu)], { trim: true })).toThrow(/--trim needs GPUs/);

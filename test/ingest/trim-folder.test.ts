@@ -5,6 +5,7 @@ import * as path from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { writeStub } from "../../src/cuda/stub/write-stub.ts";
 import { SheafError } from "../../src/errors.ts";
 import { trimFolder } from "../../src/ingest/trim-folder.ts";
 import { readFolderCode } from "../../src/inspect/device-code.ts";
@@ -103,6 +104,47 @@ describe("readFolderCode", () => {
     expect(
       (await readFolderCode(path.join(from, "torch/lib/libtorch_cuda.so"), { targets: [] })).libraries,
     ).toHaveLength(1);
+  });
+});
+
+describe("trimFolder with parts of CUDA left out", () => {
+  it("drops files with their rows, and writes stubs of libraries that others are linked to", async () => {
+    const cufft = writeStub(
+      {
+        machine: 62,
+        soname: "libcufft.so.11",
+        versions: [],
+        symbols: [{ name: "cufftPlan1d", kind: "function", size: 0, isWeak: false, version: 1 }],
+      },
+      { status: 0, setting: "none" },
+    );
+    write("nvidia/cufft/lib/libcufft.so.11", Buffer.concat([cufft, Buffer.alloc(100_000)]));
+    write("nvidia/cufft/lib/libcufftw.so.11", library);
+    write("nvidia/cufft/include/a/cufft.h", Buffer.from("// a header"));
+    const rows = ["lib/libcufft.so.11", "lib/libcufftw.so.11", "include/a/cufft.h"];
+    const info = "nvidia_cufft_cu12-11.0.2.dist-info/RECORD";
+    write(info, Buffer.from([...rows.map((row) => `nvidia/cufft/${row},sha256=abc,1`), ""].join("\n")));
+    const leaveOut = ["cufft", "cufftw", "headers", "nccl"];
+    const trimmed = await trimFolder(from, to, { targets: [86], pruneNvidia: false, leaveOut });
+    const gone = trimmed.libraries.filter(({ part }) => part !== undefined);
+    expect(gone.map(({ path, outcome, part }) => [path, outcome, part])).toEqual([
+      ["nvidia/cufft/include/a/cufft.h", "dropped", "headers"],
+      ["nvidia/cufft/lib/libcufft.so.11", "stubbed", "cufft"],
+      ["nvidia/cufft/lib/libcufftw.so.11", "dropped", "cufftw"],
+    ]);
+    expect(fs.readdirSync(path.join(to, "nvidia/cufft"))).toEqual(["lib"]);
+    const stub = fs.readFileSync(path.join(to, "nvidia/cufft/lib/libcufft.so.11"));
+    expect(stub.length).toBeLessThan(20_000);
+    expect(stub.toString("latin1")).toContain("sheaf gpu trim --keep cufft brings it back");
+    expect(parseRecord(fs.readFileSync(path.join(to, info), "utf8"))).toEqual([
+      {
+        path: "nvidia/cufft/lib/libcufft.so.11",
+        hash: `sha256=${createHash("sha256").update(stub).digest("base64url")}`,
+        size: stub.length,
+      },
+    ]);
+    expect(trimmed.before - trimmed.after).toBeGreaterThan(100_000);
+    expect(fs.existsSync(path.join(to, "nvidia/cublas/lib/libcublas.so.12"))).toBe(true);
   });
 });
 

@@ -21,7 +21,7 @@ export const dockerfile: Command = {
     ...generatedOptionDefinitions,
     { flags: "-o, --output <folder>", summary: "where to, instead of the repository" },
     { flags: "--cuda-base <image>", summary: "base of Dockerfile.gpu: an image with the CUDA runtime" },
-    { flags: "--trim", summary: "Dockerfile.gpu takes out device code for other GPUs than gpu.targets" },
+    { flags: "--trim", summary: "Dockerfile.gpu takes out what gpu.targets and gpu.profile leave out" },
   ],
   examples: ["sheaf dockerfile", "sheaf dockerfile --check", "sheaf dockerfile --image api -o build"],
   async run(input, context) {

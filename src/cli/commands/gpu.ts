@@ -14,6 +14,13 @@ export const gpu: Command = {
     { flags: "--targets <gpus>", summary: "GPUs that code is kept for: t4,a10 or 7.5,8.6", repeat: true },
     { flags: "-o, --output <folder>", summary: "trim: where the trimmed copy is written" },
     { flags: "--prune-nvidia", summary: "trim: NVIDIA's own libraries too; see docs/gpu.md on their licence" },
+    {
+      flags: "--profile <profile>",
+      summary: "trim: leave out parts of CUDA, too; see docs/gpu.md",
+      choices: ["full", "training", "inference"],
+    },
+    { flags: "--keep <parts>", summary: "trim: parts that stay whatever the profile says: cufft,nvrtc", repeat: true },
+    { flags: "--drop <parts>", summary: "trim: parts that go whatever the profile says", repeat: true },
     { flags: "--keep-ptx", summary: "trim: keep the newest PTX, for GPUs that come later" },
     { flags: "--check", summary: "inspect: decompress all code, and hold it against what its headers say" },
     { flags: "--cuda <version>", summary: "list: what this CUDA needs and supports" },

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { capabilityName } from "../../cuda/architecture.ts";
+import type { CudaProfile } from "../../cuda/profiles.ts";
 import { SheafError } from "../../errors.ts";
 import type { TrimmedFolder, TrimmedLibrary } from "../../ingest/trim-folder.ts";
 import { alignColumns, formatBytes, plural, printable, shorten, type Style } from "../../report/text.ts";
@@ -22,17 +23,40 @@ export async function trim(input: CommandInput, context: Context): Promise<Comma
   const { trimFolder } = await import("../../ingest/trim-folder.ts");
   const { nvidiaLicenceNote } = await import("../../cuda/libraries.ts");
   const pruneNvidia = flagOption(input, "pruneNvidia");
+  const leaveOut = await partsOf(from, input);
   const to = path.resolve(context.directory, output);
   const trimmed = await trimFolder(from, to, {
     targets: targets.map(({ sm }) => sm),
     newestPtx: flagOption(input, "keepPtx"),
     pruneNvidia,
+    leaveOut,
     signal: context.signal,
   });
   return {
     json: { ...trimmed, targets, ...(pruneNvidia ? { licence: nvidiaLicenceNote } : {}) },
     text: (style, width) => trimText(trimmed, { style, width, licence: pruneNvidia ? nvidiaLicenceNote : undefined }),
   };
+}
+
+/** Parts of CUDA that `--profile`, `--keep` and `--drop` leave out, for what is installed in a folder. */
+async function partsOf(from: string, input: CommandInput): Promise<string[]> {
+  const profile = textOption(input, "profile") as CudaProfile | undefined;
+  const [keep, drop] = ["keep", "drop"].map((name) => listOption(input, name).flatMap((text) => text.split(",")));
+  if (profile === undefined && drop?.length === 0) return [];
+  const { didYouMean } = await import("../../did-you-mean.ts");
+  const { partNames, partsNamed } = await import("../../cuda/profiles.ts");
+  for (const name of [...(keep ?? []), ...(drop ?? [])]) {
+    if (partsNamed(name).length > 0) continue;
+    const near = didYouMean(name, partNames());
+    throw new SheafError("SHEAF_OPTION", `${JSON.stringify(name)} is no part of CUDA that can be left out`, {
+      hint: near === undefined ? `known are ${partNames().join(", ")}` : `did you mean ${near}?`,
+    });
+  }
+  const { decideParts } = await import("../../plan/gpu/decide.ts");
+  const { distributionsIn } = await import("../../ingest/leave-out.ts");
+  const distributions = distributionsIn(from).map((each) => ({ ...each, requiredBy: [] }));
+  const question = { image: "", profile: profile ?? "full", keep: keep ?? [], drop: drop ?? [] } as const;
+  return decideParts({ ...question, distributions, calls: [] }).leftOut.map(({ part }) => part);
 }
 
 function trimText(
@@ -47,6 +71,9 @@ function trimText(
       formatBytes(library.before),
       formatBytes(library.after),
     ]);
+  const gone = libraries.filter(({ part }) => part !== undefined);
+  const goneBytes = gone.reduce((sum, library) => sum + library.before - library.after, 0);
+  const parts = [...new Set(gone.map(({ part }) => part))].toSorted();
   const untouched = libraries.filter(({ outcome }) => outcome === "nvidia");
   const bytes = untouched.reduce((sum, library) => sum + library.before, 0);
   return [
@@ -54,6 +81,9 @@ function trimText(
     ...libraries.flatMap((library) => notes(library, style)),
     "",
     `${formatBytes(before)} became ${formatBytes(after)}`,
+    ...(gone.length > 0
+      ? [`${formatBytes(goneBytes)} of CUDA left out: ${parts.join(", ")}; --keep brings a part back`]
+      : []),
     ...(untouched.length > 0
       ? [
           `${plural(untouched.length, "library", "libraries")} of NVIDIA's (${formatBytes(bytes)}) left as they are; --prune-nvidia trims them too`,

@@ -60,7 +60,7 @@ export function dockerfileOf(recipes: readonly ImageRecipe[]): string {
 export interface GpuDockerfileOptions {
   /** An image with the CUDA runtime that it starts from, instead of the slim one. */
   cudaBase?: string;
-  /** Take device code for other GPUs out, in a stage of its own. */
+  /** Take out what the plan leaves out, in a stage of its own. */
   trim?: boolean;
 }
 
@@ -88,7 +88,7 @@ export function gpuDockerfileOf(given: ImageRecipe, { cudaBase, trim = false }: 
     ...comment(
       `The image "${plan.name}" for a GPU: docker build -f Dockerfile.gpu${trim ? contextOption : ""} -t ${tagOf(plan)} .`,
       ...gpuReason(cudaOf(plan), cudaBase),
-      ...(plan.gpu?.value.capabilities || plan.device ? [wholeCuda(plan, trim)] : []),
+      ...((plan.gpu?.value.capabilities || plan.device) && !trim ? [wholeCuda(plan)] : []),
     ),
     `ARG PYTHON_VERSION=${recipe.minor}`,
     ...appEnvArgument([recipe]),
@@ -130,9 +130,8 @@ function gpuReason(cuda: string | undefined, cudaBase: string | undefined): stri
 }
 
 /** pip installs wheels as they are: what the configuration leaves out takes sheaf build. */
-function wholeCuda({ name }: ImagePlan, trim: boolean): string {
-  const what = trim ? "All parts of CUDA are in it" : "All of CUDA is in it, for all GPUs";
-  return `${what}: sheaf build --image ${name} leaves out what [tool.sheaf.images.${name}] gpu says.`;
+function wholeCuda({ name }: ImagePlan): string {
+  return `All of CUDA is in it, for all GPUs: sheaf build --image ${name} leaves out what [tool.sheaf.images.${name}] gpu says.`;
 }
 
 const contextOption = ` --build-context ${sheafContext}="$(npm root -g)/sheaf"`;

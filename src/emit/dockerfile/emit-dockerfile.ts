@@ -16,7 +16,7 @@ export interface EmittedFile {
 export interface DockerfileOptions {
   /** An image with the CUDA runtime that Dockerfile.gpu starts from, instead of the slim one. */
   cudaBase?: string;
-  /** Have Dockerfile.gpu take out device code for other GPUs than the configured ones, by `sheaf gpu trim`. */
+  /** Have Dockerfile.gpu take out what the plan leaves out for GPUs, by `sheaf gpu trim`. */
   trim?: boolean;
 }
 

@@ -65,7 +65,7 @@ interface Facts {
 function factsOf({ plan, trimmed = false }: ImageRecipe, base: string): Facts {
   const { config } = plan;
   const labels = Object.entries(config.labels)
-    .filter(([name]) => !(trimmed ? ofComposedImages : ofTrimmedImages).has(name))
+    .filter(([name]) => trimmed || !ofTrimmedImages.has(name))
     .toSorted(([a], [b]) => byCodeUnit(a, b))
     .map(([name, { value }]): Pair =>
       name === "org.opencontainers.image.base.name" ? [name, base] : [literal(name), literal(value)],
@@ -81,12 +81,11 @@ function factsOf({ plan, trimmed = false }: ImageRecipe, base: string): Facts {
   };
 }
 
-/** No part of CUDA is left out of what pip installs, */
-const ofComposedImages: ReadonlySet<string> = new Set([cudaLabels.profile, cudaLabels.leftOut]);
-/** and no device code, unless a stage does that. */
+/** What pip installs is whole, unless a stage makes it less. */
 const ofTrimmedImages: ReadonlySet<string> = new Set([
-  ...ofComposedImages,
   cudaLabels.targets,
+  cudaLabels.profile,
+  cudaLabels.leftOut,
   cudaLabels.nvidiaModified,
 ]);
 

@@ -24,16 +24,19 @@ export function trimStage({ plan }: ImageRecipe, builder: string): string[] {
       },
     );
   }
+  const parts = (plan.device?.leftOut ?? []).map(({ name }) => name);
   return [
     ...comment(
-      `Takes out device code for other GPUs than ${capabilities.join(", ")}. Sheaf comes in as a build context.`,
-      "No package is installed for it; Node runs it, and stays behind.",
+      `Takes out device code for other GPUs than ${capabilities.join(", ")}${parts.length > 0 ? ", and parts of CUDA" : ""}. Sheaf comes in as`,
+      "a build context: nothing is fetched for it. Node runs it, and stays behind.",
     ),
     "FROM --platform=$BUILDPLATFORM node:22-slim AS trimmed",
     ...continued([
       `RUN --mount=type=bind,from=${sheafContext},target=/opt/sheaf`,
       `    --mount=type=bind,from=${builder},source=${venv},target=${venv}`,
-      `    node /opt/sheaf/dist/cli.js gpu trim ${venv} --targets ${capabilities.join(",")}${pruneNvidia ? " --prune-nvidia" : ""} -o ${trimmedFolder}`,
+      `    node /opt/sheaf/dist/cli.js gpu trim ${venv} --targets ${capabilities.join(",")}${pruneNvidia ? " --prune-nvidia" : ""}`,
+      ...(parts.length > 0 ? [`    --drop ${parts.join(",")}`] : []),
+      `    -o ${trimmedFolder}`,
     ]),
   ];
 }
