@@ -1,4 +1,5 @@
-import { mapConcurrently } from "../../concurrency.ts";
+import { availableParallelism } from "node:os";
+
 import type { Image, Layer } from "../../oci/image.ts";
 import type { ImageProblem } from "../../oci/image-problem.ts";
 import { documentProblems } from "../../oci/validate.ts";
@@ -19,7 +20,7 @@ export interface ReadImageOptions {
   onLayer?: (index: number) => void;
 }
 
-/** Large layers under way at once, and small ones: each takes memory, and more hands than cores don't help. */
+/** Layers under way at once on this thread: while one waits for its inflated bytes, another is hashed. */
 const width = 3;
 /** Bytes of a blob that is worth a thread. */
 const largeLayer = 512 * 1024;
@@ -51,42 +52,50 @@ export async function readImageFacts(image: Image, options: ReadImageOptions): P
 async function readLayers(image: Image, options: ReadImageOptions): Promise<LayerReading[]> {
   const { interest, tasks, onLayer } = options;
   const budget = new ReadingBudget(interest);
-  // The first failure ends what the other threads do.
+  // The first failure ends what the others do.
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
   const readings = new Map<string, LayerReading>();
-  const readAnywhere = async (layer: Layer): Promise<LayerReading> => {
+  const readHere = (layer: Layer) => readLayer(stoppable(layer, signal), budget);
+  const readOnThread = (layer: Layer) => {
     const { place, mediaType } = layer;
-    if (!tasks || !place || !isLarge(layer)) return readLayer(stoppable(layer, signal), budget);
-    const task = { place, mediaType, interest, budget: budget.shared };
-    return untilAborted(tasks.layerFacts(task), signal);
+    if (!tasks || !place) return readHere(layer);
+    return untilAborted(tasks.layerFacts({ place, mediaType, interest, budget: budget.shared }), signal);
   };
-  const read = async (layer: Layer): Promise<void> => {
-    const blob = blobOf(layer);
-    try {
-      readings.set(blob, await readAnywhere(layer));
-    } catch (error) {
-      failure.abort(error);
-      throw error;
-    }
-    for (const [index, each] of image.layers.entries()) if (blobOf(each) === blob) onLayer?.(index);
-  };
+  const isForThread = ({ place, size }: Layer) => tasks !== undefined && place !== undefined && size >= largeLayer;
+
   const distinct = [...new Map(image.layers.map((layer) => [blobOf(layer), layer])).values()];
   // The longest first, so that none is left for the end.
-  const order = distinct.toSorted((a, b) => b.size - a.size);
-  await Promise.all([
-    mapConcurrently(order.filter(isLarge), width, read),
-    mapConcurrently(
-      order.filter((layer) => !isLarge(layer)),
-      width,
-      read,
-    ),
-  ]);
+  const waiting = new Set(distinct.toSorted((a, b) => b.size - a.size));
+  const work = async (read: (layer: Layer) => Promise<LayerReading>, isMine: (layer: Layer) => boolean) => {
+    for (const layer of waiting) {
+      if (!isMine(layer)) continue;
+      waiting.delete(layer);
+      signal.throwIfAborted();
+      const blob = blobOf(layer);
+      readings.set(blob, await read(layer));
+      for (const [index, each] of image.layers.entries()) if (blobOf(each) === blob) onLayer?.(index);
+    }
+  };
+  // This thread has nothing else to do: it takes a long one too, and short ones while that waits for its decoder.
+  const workers = [
+    work(readHere, () => true),
+    ...Array.from({ length: threads() }, () => work(readOnThread, isForThread)),
+    ...Array.from({ length: width - 1 }, () => work(readHere, (layer) => !isForThread(layer))),
+  ];
+  const ended = workers.map((worker) =>
+    worker.catch((error: unknown) => {
+      failure.abort(error);
+      throw error;
+    }),
+  );
+  for (const outcome of await Promise.allSettled(ended)) if (outcome.status === "rejected") throw outcome.reason;
   return image.layers.flatMap((layer) => readings.get(blobOf(layer)) ?? []);
 }
 
-function isLarge({ size }: Layer): boolean {
-  return size >= largeLayer;
+/** Beside this one. Each takes memory, and more hands than cores don't help. */
+function threads(): number {
+  return Math.min(availableParallelism() - 1, 3);
 }
 
 /** What two layers have in common that are read alike. */
