@@ -1,17 +1,20 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 
-import type { Contract } from "../../src/contract/contract.ts";
+import { type Contract, resolveContract } from "../../src/contract/contract.ts";
 import { readImageFacts } from "../../src/contract/facts/read-image.ts";
 import { type Builder, BuildFailed, type Rebuilt } from "../../src/contract/rebuild/builder.ts";
 import { rebuildChecks } from "../../src/contract/rebuild/checks.ts";
 import { type Leaf, leafDistributions } from "../../src/contract/rebuild/leaf-distributions.ts";
+import { openRebuilds } from "../../src/contract/rebuild/open-rebuilds.ts";
 import { copyProject } from "../../src/contract/rebuild/project-copy.ts";
 import { Rebuild } from "../../src/contract/rebuild/rebuild.ts";
+import { BuildProcesses } from "../../src/contract/rebuild/run-build.ts";
 import { silent } from "../../src/events.ts";
 import { temporary } from "../archive/oracle.ts";
+import { reshaped } from "../oci/images.ts";
 import { apiParts, build, distribution, failing, file, type ImageParts, put, verifyParts } from "./image-dsl.ts";
 
 /** Builds nothing, and takes as long as it is told. */
@@ -220,5 +223,86 @@ describe("what a project can do without", () => {
     );
     // zz brings alembic for itself alone: without it, a resolver would leave out both.
     expect(await leavesOf(parts)).toEqual([]);
+  });
+});
+
+describe("the ways to build", () => {
+  const open = async (more: {
+    dockerfile?: string;
+    PATH?: string;
+    files?: Record<string, string>;
+    sheaf?: boolean;
+  }) => {
+    const folder = temporary();
+    for (const [name, text] of Object.entries(more.files ?? {})) fs.writeFileSync(path.join(folder, name), text);
+    const parts = apiParts();
+    const built = build(parts);
+    const history = built.config.history?.map(({ created_by }) => ({ created_by }));
+    const { signal } = new AbortController();
+    const facts = await readImageFacts(built, { interest: { startModules: new Set(), files: new Set() }, signal });
+    vi.stubEnv("PATH", more.PATH ?? "/nowhere");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    return openRebuilds({
+      project: folder,
+      image: more.sheaf ? built : reshaped(built, { config: { history } }),
+      facts,
+      contract: resolveContract({ name: "x", runtime: parts.config }),
+      program: ["sheaf"],
+      temporary,
+      emit: silent,
+      signal,
+      ...(more.dockerfile === undefined ? {} : { dockerfile: more.dockerfile }),
+    });
+  };
+
+  it("are Sheaf's own for its images", async () => {
+    const opened = await open({ sheaf: true, files: { Dockerfile: "FROM scratch\n" } });
+    expect(typeof opened === "string" ? opened : opened.rebuilds.map(({ builder }) => builder.name)).toEqual([
+      "sheaf build",
+    ]);
+  });
+
+  it("are none, with the reason, where nothing says how, and where no engine answers", async () => {
+    expect(await open({})).toMatch(/Sheaf did not build the image, and .* has no Dockerfile/);
+    const files = { Dockerfile: "FROM scratch\n" };
+    expect(await open({ files })).toMatch(/neither Docker nor Podman answers/);
+    // What was asked for and can't be tried has not passed, whatever else was.
+    expect(await open({ files, sheaf: true, dockerfile: "Dockerfile" })).toMatch(/neither Docker nor Podman answers/);
+  });
+});
+
+describe("the processes of builds", () => {
+  const run = (script: string, more: { timeoutMs?: number; succeeds?: number[] } = {}) => {
+    const processes = new BuildProcesses();
+    const command = {
+      words: ["/bin/sh", "-c", script],
+      folder: "/",
+      environment: process.env,
+      timeoutMs: 20_000,
+      ...more,
+    };
+    return { processes, result: processes.run(command) };
+  };
+
+  it("tell why a build failed by its last lines, and stop one that takes too long", async () => {
+    await expect(run("echo first >&2; echo no space >&2; exit 3").result).rejects.toMatchObject({
+      message: "it ended with exit code 3",
+      evidence: ["first", "no space"],
+    });
+    await expect(run("exec sleep 20", { timeoutMs: 100 }).result).rejects.toThrow(/not ended after 0 s/);
+    expect((await run("echo out; exit 1", { succeeds: [0, 1] }).result).stdout).toBe("out\n");
+    const absent = { words: ["/nowhere/docker"], folder: "/", environment: {}, timeoutMs: 1000 };
+    await expect(new BuildProcesses().run(absent)).rejects.toThrow(/can't be started/);
+  });
+
+  it("end with whoever started them, those that don't listen too", async () => {
+    const { processes, result } = run("trap '' TERM; echo started >&2; while :; do sleep 0.1; done");
+    const ended = result.catch((error: unknown) => error);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await processes.close();
+    expect(await ended).toBeInstanceOf(BuildFailed);
+    await expect(processes.run({ words: ["true"], folder: "/", environment: {}, timeoutMs: 1000 })).rejects.toThrow(
+      /stopped/,
+    );
   });
 });

@@ -176,6 +176,7 @@ async function rebuildsOf(
   context: Context,
 ): Promise<VerifyOptions["rebuilds"]> {
   if (!flagOption(input, "rebuild")) return undefined;
+  if (context.offline) return "--offline: a clean build has to download";
   const { openRebuilds } = await import("../../contract/rebuild/open-rebuilds.ts");
   const { image, stored } = opened;
   const [dockerfile, engine] = [textOption(input, "dockerfile"), textOption(input, "engine")];
@@ -211,9 +212,14 @@ async function resultOf(verification: Verification, input: CommandInput): Promis
   const failed = verdict.verdict === "fail" ? exitCodes.findings : exitCodes.ok;
   return {
     json: verdictJson(verdict),
-    text: (style: Style, width: number) => rendered ?? verdictText(verdict, style, width),
+    text: (style: Style, width: number) =>
+      rendered ?? [verdictText(verdict, style, width), ...writtenText(listOption(input, "output"), style)].join("\n"),
     exitCode: bugs.length > 0 ? exitCodes.bug : failed,
   };
+}
+
+function writtenText(files: readonly string[], style: Style): string[] {
+  return files.length === 0 ? [] : [style.dim(`written: ${files.join(", ")}`)];
 }
 
 interface Reported {

@@ -50,6 +50,8 @@ export async function openRebuilds(options: OpenRebuildsOptions): Promise<Opened
   const { project, image, facts, contract, signal, temporary, emit } = options;
   const isSheaf = image.config.history?.some((entry) => kindOf(entry) !== "base") === true;
   const dockerfile = options.dockerfile ?? (isSheaf ? undefined : dockerfileOf(project));
+  if (!isSheaf && dockerfile === undefined)
+    return `Sheaf did not build the image, and ${project} has no Dockerfile: name one with --dockerfile`;
   const config = image.config.config ?? {};
   const shared = {
     limits: contract.build,
@@ -69,22 +71,16 @@ export async function openRebuilds(options: OpenRebuildsOptions): Promise<Opened
     });
     rebuilds.push(new Rebuild({ builder, project: copy, ...shared }));
   };
-  if (isSheaf || dockerfile === undefined) {
+  // Asked first: a way to build that can't be tried is no way that passed.
+  const docker = dockerfile === undefined ? undefined : await openDocker(dockerfile, options);
+  if (typeof docker === "string") return docker;
+  if (isSheaf) {
     const { sheafBuilder } = await import("./sheaf-builder.ts");
     const { imageName, program } = options;
-    add(
-      sheafBuilder({
-        program,
-        store: temporary("rebuild-store"),
-        ...(imageName === undefined ? {} : { image: imageName }),
-      }),
-    );
+    const store = temporary("rebuild-store");
+    add(sheafBuilder({ program, store, ...(imageName === undefined ? {} : { image: imageName }) }));
   }
-  if (dockerfile !== undefined) {
-    const opened = await openDocker(dockerfile, options);
-    if (typeof opened === "string" && rebuilds.length === 0) return opened;
-    if (typeof opened !== "string") add(opened.builder, opened.ignore);
-  }
+  if (docker) add(docker.builder, docker.ignore);
   return {
     rebuilds,
     close: async () => void (await Promise.all(builders.map((builder) => builder.close()))),
@@ -108,7 +104,7 @@ async function openDocker(
     import("./docker-builder.ts"),
   ]);
   const client = await findDockerClient(engine);
-  if (!client) return "neither Docker nor Podman answers";
+  if (!client) return "docker build can't be tried: neither Docker nor Podman answers";
   const builder = dockerBuilder({
     dockerfile: path.relative(root, at),
     context: path.relative(project, root),

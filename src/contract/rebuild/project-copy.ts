@@ -3,6 +3,7 @@ import * as path from "node:path";
 
 import { SheafError } from "../../errors.ts";
 import { DockerIgnore, GitIgnores } from "../../project/ignore.ts";
+import { isErrno } from "../../store/store.ts";
 import { Repository } from "../../project/repository.ts";
 
 /** More is no source code: a copy of it would say more of the disk than of the build. */
@@ -45,13 +46,11 @@ export function copyProject({ from, into, dockerIgnore }: CopyOptions): ProjectC
     fs.mkdirSync(path.dirname(target), { recursive: true });
     if (type === "symlink") {
       fs.symlinkSync(fs.readlinkSync(path.join(from, file)), target);
-    } else {
-      bytes += fs.lstatSync(path.join(from, file)).size;
-      if (bytes > mostBytes) throw tooLarge(from);
-      // Shared blocks where the file system can.
-      fs.copyFileSync(path.join(from, file), target, fs.constants.COPYFILE_FICLONE);
-      files.push(file);
+      continue;
     }
+    bytes += repository.stats(file)?.size ?? 0;
+    if (bytes > mostBytes) throw tooLarge(from);
+    if (copyFile(path.join(from, file), target)) files.push(file);
   }
   return {
     folder,
@@ -59,6 +58,18 @@ export function copyProject({ from, into, dockerIgnore }: CopyOptions): ProjectC
     text: (file) => (files.includes(file) ? fs.readFileSync(path.join(folder, file), "utf8") : undefined),
     write: (file, text) => fs.writeFileSync(path.join(folder, file), text),
   };
+}
+
+/** @returns false for what may not be read, which no build can read either, and for what has gone */
+function copyFile(from: string, to: string): boolean {
+  try {
+    // Shared blocks where the file system can.
+    fs.copyFileSync(from, to, fs.constants.COPYFILE_FICLONE);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EACCES") || isErrno(error, "ENOENT")) return false;
+    throw error;
+  }
 }
 
 function ignoredBy(repository: Repository, dockerIgnore: string | undefined): (file: string) => boolean {

@@ -9,6 +9,8 @@ export interface BuildCommand {
   folder: string;
   environment: NodeJS.ProcessEnv;
   timeoutMs: number;
+  /** Exit codes of a build that gave an image; 0 unless given. */
+  succeeds?: readonly number[];
   /** Lines of standard error, as they come. */
   onLine?: (line: string) => void;
 }
@@ -25,7 +27,7 @@ export class BuildProcesses {
   #isClosed = false;
 
   /** @throws BuildFailed when it can't be started, does not succeed, or takes longer than it may */
-  async run({ words, folder, environment, timeoutMs, onLine }: BuildCommand): Promise<BuildOutput> {
+  async run({ words, folder, environment, timeoutMs, succeeds = [0], onLine }: BuildCommand): Promise<BuildOutput> {
     if (this.#isClosed) throw new BuildFailed("the build was stopped");
     const [program = "", ...args] = words;
     const start = performance.now();
@@ -60,7 +62,8 @@ export class BuildProcesses {
     }
     const seconds = (performance.now() - start) / 1000;
     if (isLate) throw new BuildFailed(`it had not ended after ${Math.round(timeoutMs / 1000)} s`, stderr.last());
-    if (code !== 0) throw new BuildFailed(`it ended with exit code ${code ?? "none"}`, stderr.last());
+    if (code === null || !succeeds.includes(code))
+      throw new BuildFailed(`it ended with exit code ${code ?? "none"}`, stderr.last());
     return { seconds, stdout: stdout.text(), stderr: stderr.last().join("\n") };
   }
 

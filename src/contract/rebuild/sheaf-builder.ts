@@ -37,6 +37,8 @@ export function sheafBuilder(options: SheafBuilderOptions): Builder {
           folder,
           environment,
           timeoutMs,
+          // 1: the image is there, and larger than its budget, which size.unpacked tells.
+          succeeds: [0, 1],
           onLine: (line) => (downloaded += downloadedBy(line)),
         })
         .catch((error: unknown) => {
@@ -50,7 +52,13 @@ export function sheafBuilder(options: SheafBuilderOptions): Builder {
 
 function downloadedBy(line: string): number {
   if (!line.startsWith('{"type":"download-end"')) return 0;
-  const event = JSON.parse(line) as SheafEvent;
+  let event: SheafEvent;
+  try {
+    event = JSON.parse(line) as SheafEvent;
+  } catch {
+    // Cut off, as the last line of a process that was ended.
+    return 0;
+  }
   return event.type === "download-end" && !event.reused ? event.received : 0;
 }
 
