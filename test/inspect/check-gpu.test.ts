@@ -166,6 +166,42 @@ describe.skipIf(!python || !has("gcc"))("the program (needs a CPython and gcc)",
     });
     expect(run([]).stdout).toContain("driver    none: libcuda.so.1 is not here\nnot run: there is no torch");
   });
+
+  it("calls nothing computed where torch sees no GPU, and fails where torch can't be imported", () => {
+    const torch = [
+      "__version__ = '9.1'",
+      "class version: cuda = '12.1'",
+      "class cuda:",
+      "    is_available = staticmethod(lambda: False)",
+      "    get_arch_list = staticmethod(lambda: ['sm_86'])",
+      "class backends:",
+      "    class cudnn: version = staticmethod(lambda: 8902)",
+    ];
+    const runWith = (lines: string[]) => {
+      fs.mkdirSync(path.join(folder, "torch"), { recursive: true });
+      fs.writeFileSync(path.join(folder, "torch/__init__.py"), lines.join("\n"));
+      const { status, stdout } = spawnSync(python ?? "", ["-B", "-", "--json"], {
+        input: checkProgram,
+        encoding: "utf8",
+        env: { PYTHONPATH: folder },
+      });
+      return { status, report: parseGpuReport(stdout) };
+    };
+    const { status, report: found } = runWith(torch);
+    expect(status).toBe(3);
+    expect(found).toMatchObject({
+      verdict: "not run",
+      reason: "torch sees no GPU",
+      torch: { version: "9.1", cuda: "12.1", architectures: ["sm_86"] },
+      device: null,
+      operations: [],
+    });
+    const broken = runWith(["raise ImportError('libcufft.so.11: cannot open shared object file')"]);
+    expect(broken.status).toBe(1);
+    expect(broken.report?.verdict).toBe("fail");
+    expect(broken.report?.reason).toContain("libcufft.so.11: cannot open shared object file");
+    expect(runWith(["import os; os.abort()"]).report?.reason).toBe("the process ended with signal 6");
+  });
 });
 
 describe.skipIf(!python)("the processes that the program computes in (needs a CPython)", () => {
