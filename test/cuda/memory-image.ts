@@ -18,6 +18,8 @@ export class MemoryImage {
       if ((address - offset) % align !== 0) throw new Error("a segment is not aligned");
       const last = this.#segments.at(-1);
       if (last && address < last.address + last.bytes.length) throw new Error("segments overlap");
+      // As much as no test makes; a loader would refuse it, or not find the memory.
+      if (memory > 2 ** 24) throw new Error("a segment is absurdly large");
       const content = Buffer.alloc(memory);
       bytes.copy(content, 0, offset, offset + size);
       this.#segments.push({ address, bytes: content });
@@ -85,6 +87,7 @@ export function driverLoads(memory: MemoryImage, address: number, gpu: number): 
     const rank = (entry.readUInt16LE(0) === 2 ? 10_000 : 0) + sm * 10 + (isOnly ? 2 : isFamily ? 1 : 0);
     // What is compressed together has a list of its own, which this reader leaves to other tests.
     if (runs && entry.readUInt16LE(0) < 3) found.push({ rank, text: `${entry.readUInt16LE(0)} ${sm} ${payload}` });
+    if (headerSize + size === 0) throw new Error("an entry has no end");
     at += headerSize + size;
   }
   return found.sort((a, b) => b.rank - a.rank)[0]?.text ?? "nothing";
