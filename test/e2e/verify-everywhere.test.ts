@@ -67,15 +67,27 @@ function isOfStandIn({ id, verdict, evidence = [] }: Verdict["checks"][number]):
   );
 }
 
+/** What took too long on a machine that other tests keep busy. */
+function isTooBusy({ verdict, evidence = [] }: Verdict["checks"][number]): boolean {
+  return verdict === "error" && /^others keep \d+ % of this machine's processors busy$/.test(evidence[0] ?? "");
+}
+
 const seen = new Map<string, string>();
 
 /** Everything that applies is run and passes, and each check ends as in every other runtime. */
 function expectWhole(image: string, { verdict, checks }: Verdict): void {
   const others = checks.filter(
-    (check) => check.verdict !== "pass" && (check.verdict !== "skipped" || check.notRun) && !isOfStandIn(check),
+    (check) =>
+      check.verdict !== "pass" &&
+      (check.verdict !== "skipped" || check.notRun) &&
+      !isOfStandIn(check) &&
+      !isTooBusy(check),
   );
   expect(others.map(({ id, verdict: each, measured, evidence }) => ({ id, each, measured, evidence }))).toEqual([]);
-  expect(verdict).toBe(checks.some(isOfStandIn) ? "fail" : "pass");
+  const isClear = !checks.some((check) => isOfStandIn(check) || isTooBusy(check));
+  expect(verdict).toBe(isClear ? "pass" : "fail");
+  // Where nobody can tell, no runtime tells another thing.
+  if (checks.some(isTooBusy)) return;
   const all = checks.map((check) => `${check.id} ${check.verdict}`).join("\n");
   expect(all).toBe(seen.get(image) ?? all);
   seen.set(image, all);
@@ -83,7 +95,7 @@ function expectWhole(image: string, { verdict, checks }: Verdict): void {
 
 describe.skipIf(!requireOrSkip("redis-server", tool("redis-server")))(
   "images that Sheaf builds keep their contract (skipped without redis-server)",
-  { timeout: 240_000 },
+  { timeout: 300_000 },
   () => {
     it.each(["api", "worker"].flatMap((image) => engines.map((engine) => [image, engine] as const)))(
       "the %s in %s",
@@ -94,7 +106,7 @@ describe.skipIf(!requireOrSkip("redis-server", tool("redis-server")))(
 
 describe.skipIf(!client || !requireOrSkip("redis-server", tool("redis-server")))(
   "images that Docker builds of the emitted Dockerfile keep their contract (skipped without Docker)",
-  { timeout: 240_000 },
+  { timeout: 300_000 },
   () => {
     const room = new EngineRoom(client ?? "");
     const dockerfile = path.join(repository, "Dockerfile");

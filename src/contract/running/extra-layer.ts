@@ -29,7 +29,7 @@ export function extraLayer(files: readonly ExtraFile[]): Layer {
     unpackedSize: tar.length,
     mediaType: mediaTypes.layerGzip,
     kind: "check",
-    createdBy: "files that a check needs",
+    createdBy: "files of a check",
     compressed: () => chunksOf(compressed),
     uncompressed: () => chunksOf(tar),
   };

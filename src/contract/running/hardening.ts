@@ -2,7 +2,7 @@ import { fail, type Finding, notApplicable, notRun, pass } from "../finding.ts";
 import { processesOf } from "./processes.ts";
 import type { RunningCheck, RunningContext } from "./running-check.ts";
 import type { StartOptions } from "./runtime.ts";
-import { DidNotStart } from "./session.ts";
+import { DidNotStart, waitedFor } from "./session.ts";
 import type { Container } from "./container.ts";
 import { guarded } from "./with-container.ts";
 
@@ -119,6 +119,7 @@ function tryWay(context: RunningContext, { way, works, fails, trace, hint, judge
       return fail(fails, {
         evidence: [...new Set([error.message, ...traces.slice(0, 3), ...error.evidence.slice(-3)])],
         hint,
+        ...waitedFor(error, context.contract),
       });
     } finally {
       await container?.end();

@@ -5,6 +5,7 @@ import { parseHealthcheck, probeEvidence } from "../../engine/health.ts";
 import type { ExecResult } from "../../engine/exec.ts";
 import type { Image } from "../../oci/image.ts";
 import type { Contract } from "../contract.ts";
+import type { Finding } from "../finding.ts";
 import type { StartMoment } from "../start-moment.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerSource } from "./broker-source.ts";
@@ -19,12 +20,24 @@ export class DidNotStart extends Error {
   readonly evidence: string[];
   /** It listens, but where nobody outside can ask. */
   readonly loopback: boolean;
+  /** Seconds after which nobody waited any more; undefined where it ended by itself. */
+  readonly waited: number | undefined;
 
-  constructor(message: string, evidence: string[], loopback = false) {
+  constructor(
+    message: string,
+    evidence: string[],
+    { loopback = false, waited }: { loopback?: boolean; waited?: number } = {},
+  ) {
     super(message);
     this.evidence = evidence;
     this.loopback = loopback;
+    this.waited = waited;
   }
+}
+
+/** How long a start took that nobody waited for to the end, beside its limit. */
+export function waitedFor({ waited }: DidNotStart, { start }: Pick<Contract, "start">): Pick<Finding, "figure"> {
+  return waited === undefined ? {} : { figure: { measured: waited, limit: start, unit: "seconds" } };
 }
 
 /** This machine can't run the image, whatever it is like. */
@@ -143,10 +156,12 @@ export class Session {
       if (answer !== undefined) last = answer;
       loopback = this.#hidden(container) ? loopback + 1 : 0;
       if (loopback > 20)
-        throw new DidNotStart(`it listens on 127.0.0.1:${this.target.port} alone`, container.lastLines(), true);
+        throw new DidNotStart(`it listens on 127.0.0.1:${this.target.port} alone`, container.lastLines(), {
+          loopback: true,
+        });
       await sleep(container.port === undefined ? 100 : 20);
     }
-    throw new DidNotStart(`no valid answer within ${limit} s, last: ${last}`, container.lastLines());
+    throw new DidNotStart(`no valid answer within ${limit} s, last: ${last}`, container.lastLines(), { waited: limit });
   }
 
   /** True when it answers; why not, else. Of an image that serves nothing: when its probe succeeds (a worker's, once it takes tasks), or it stays up for two seconds. */

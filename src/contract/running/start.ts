@@ -1,7 +1,7 @@
 import { unlessBusy } from "./busy-machine.ts";
 import type { RunningCheck } from "./running-check.ts";
 import { fail, notApplicable, notRun, pass } from "../finding.ts";
-import { CannotRun, DidNotStart } from "./session.ts";
+import { CannotRun, DidNotStart, waitedFor } from "./session.ts";
 import { secondsText } from "./texts.ts";
 
 export const runtimeStart: RunningCheck = {
@@ -24,10 +24,12 @@ export const runtimeStart: RunningCheck = {
       if (!(error instanceof DidNotStart)) throw error;
       // The check of the port says so, and what to do.
       if (error.loopback) return notRun("nobody outside of the container can ask it: see runtime.port");
-      return fail(`it did not start: ${error.message}`, {
+      const failed = fail(`it did not start: ${error.message}`, {
         evidence: error.evidence,
         hint: "what it printed last says why; variables that it needs to start belong into the contract's run-env",
+        ...waitedFor(error, contract),
       });
+      return unlessBusy(failed, session.takenByOthers);
     }
     const seconds = session.starts.slice(0, Math.max(contract.starts, 1));
     const worst = Math.max(...seconds);
