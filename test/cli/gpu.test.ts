@@ -94,6 +94,26 @@ describe("sheaf gpu", () => {
     await expect(run(["inspect", "layout"], { check: true })).rejects.toMatchObject({ code: "SHEAF_OPTION" });
   });
 
+  it("leaves out what a profile and --drop say, and keeps what --keep says", async () => {
+    const folder = path.join(directory, "parts");
+    const site = path.join(folder, "lib/site-packages");
+    for (const name of ["cufft/lib/libcufftw.so.11", "cusolver/lib/libcusolverMg.so.11", "cufft/include/cufft.h"]) {
+      fs.mkdirSync(path.join(site, "nvidia", path.dirname(name)), { recursive: true });
+      fs.writeFileSync(path.join(site, "nvidia", name), library.bytes);
+    }
+    for (const name of ["nvidia_cufft_cu12-11.0.2", "nvidia_cusolver_cu12-11.4.5"]) {
+      fs.mkdirSync(path.join(site, `${name}.dist-info`));
+      fs.writeFileSync(path.join(site, `${name}.dist-info`, "RECORD"), "");
+    }
+    const options = { targets: ["t4"], profile: "inference", keep: ["cusolvermg,nccl"], output: "parts-trimmed" };
+    const text = textOf(await run(["trim", "parts"], options));
+    expect(text).toMatch(/of CUDA left out: cufftw, headers; --keep brings a part back/);
+    expect(fs.existsSync(path.join(directory, "parts-trimmed/lib/site-packages/nvidia/cufft"))).toBe(false);
+    expect(fs.readdirSync(path.join(directory, "parts-trimmed/lib/site-packages/nvidia/cusolver/lib"))).toHaveLength(1);
+    const dropping = { targets: ["t4"], drop: ["cusolvermg"], output: "parts-dropped" };
+    expect(textOf(await run(["trim", "parts"], dropping))).toMatch(/left out: cusolvermg;/);
+  });
+
   it("trims a folder, and says what it left alone", async () => {
     const text = textOf(await run(["trim", "env"], { targets: ["t4,h100", "8.0"], output: "trimmed" }));
     expect(text).toMatch(/torch\/lib\/libtorch_cuda\.so +\d+ kB +\d+ kB/);
@@ -110,6 +130,7 @@ describe("sheaf gpu", () => {
     [["trim", "env"], { targets: ["t4"] }, "SHEAF_OPTION"],
     [["trim", "env"], { output: "x" }, "SHEAF_OPTION"],
     [["trim", "env"], { output: "x", targets: ["t44"] }, "SHEAF_GPU"],
+    [["trim", "env"], { output: "x", targets: ["t4"], drop: ["cuft"] }, "SHEAF_OPTION"],
   ])("refuses %j %j", async (words, options, code) => {
     await expect(run(words, options)).rejects.toMatchObject({ code });
   });

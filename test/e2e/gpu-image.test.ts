@@ -2,6 +2,7 @@
  * Images for GPUs over an index of their own: wheels as torch's and NVIDIA's are laid out, with libraries of a few kilobytes.
  * The real ones are gigabytes: test/e2e/gpu-worker.test.ts.
  */
+import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { beforeAll, describe, expect, it } from "vitest";
@@ -222,6 +223,17 @@ describe("an image for a GPU", () => {
     expect(changed.map(({ kind }) => kind).toSorted()).toEqual(["app", "packages"]);
     const edited = await buildJson([project(inference, "import torch  # as before\n")], { env, store });
     expect(edited.layers.filter(({ reused }) => !reused).map(({ kind }) => kind)).toEqual(["app"]);
+  });
+
+  it("lets Dockerfile.gpu leave out the same where that is asked for", { timeout: 120_000 }, async () => {
+    const { env } = await serveWheels(wheels);
+    const out = temporaryFolder();
+    const words = ["dockerfile", project(inference), "--trim", "-o", out];
+    const outcome = await sheaf(words, { env, store: copyStore() });
+    expect(outcome.code, outcome.stderr).toBe(0);
+    const text = fs.readFileSync(path.join(out, "Dockerfile.gpu"), "utf8");
+    expect(text).toMatch(/gpu trim \/opt\/venv --targets 8\.6 \\\n +--drop cufft,cufftw,cusolver,headers \\\n/);
+    expect(text).toContain('sheaf.cuda.left-out="cufft,cufftw,cusolver"');
   });
 
   it("is refused for another CUDA than the wheels bring", { timeout: 60_000 }, async () => {
