@@ -4,11 +4,14 @@ import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 
 import { VerdictDocument } from "../../src/report/verdict-schema.ts";
-import { dockerEngine, output, requireOrSkip } from "../lab/lab.ts";
+import { dockerEngine, output, podman, requireOrSkip } from "../lab/lab.ts";
 import { builtExample, example, exampleTag } from "./example.ts";
 import { filesBelow, sharedStore, sheaf, startSheaf, temporaryFolder, writeFiles } from "./sheaf.ts";
 
-const docker = dockerEngine();
+const engines = [
+  { kind: "docker", client: requireOrSkip("Docker", dockerEngine()) ? (dockerEngine()?.command ?? "") : "" },
+  { kind: "podman", client: requireOrSkip("Podman", podman()) ? (podman()?.command ?? "") : "" },
+].filter(({ client }) => client !== "");
 const ids = ["rebuild.clean", "rebuild.cached", "rebuild.same", "rebuild.code", "rebuild.dependency"];
 
 function checksOf(text: string) {
@@ -57,10 +60,9 @@ describe("sheaf verify --rebuild", () => {
     expect(left(sharedStore)).toEqual([]);
   }, 300_000);
 
-  it.skipIf(!requireOrSkip("Docker", docker))(
-    "measures docker build where another builder made the image, and removes what it built (needs Docker)",
-    async () => {
-      const client = docker?.command ?? "";
+  it.each(engines)(
+    "measures $kind build where another builder made the image, and removes what it built (needs $kind)",
+    async ({ kind, client }) => {
       const dockerfile = 'FROM scratch\nCOPY requirements.txt /\nCOPY app /app\nCMD ["uvicorn", "app.main:app"]\n';
       const folder = writeFiles(temporaryFolder(), {
         "docker/Dockerfile": dockerfile,
@@ -70,31 +72,14 @@ describe("sheaf verify --rebuild", () => {
       });
       const archive = path.join(temporaryFolder(), "image.tar");
       const tag = `sheaf-test-rebuild-${path.basename(folder).toLowerCase()}`;
-      await output("env", [
-        "DOCKER_BUILDKIT=1",
-        client,
-        "build",
-        "-q",
-        "-t",
-        tag,
-        "-f",
-        `${folder}/docker/Dockerfile`,
-        folder,
-      ]);
+      const words = ["build", "-q", "-t", tag, "-f", `${folder}/docker/Dockerfile`, folder];
+      await output("env", ["DOCKER_BUILDKIT=1", client, ...words]);
       await output(client, ["save", "-o", archive, tag]);
       await output(client, ["rmi", tag]);
       const store = temporaryFolder();
-      const words = [
-        "verify",
-        archive,
-        "--static",
-        "--rebuild",
-        "--project",
-        folder,
-        "--dockerfile",
-        "docker/Dockerfile",
-      ];
-      const { stdout } = await sheaf([...words, "--json"], { store, cwd: folder });
+      const options = ["--static", "--rebuild", "--project", folder, "--dockerfile", "docker/Dockerfile"];
+      const verifying = ["verify", archive, ...options, "--engine", kind, "--json"];
+      const { stdout } = await sheaf(verifying, { store, cwd: folder });
       const checks = checksOf(stdout);
       expect(checks.map(({ id, verdict, notRun }) => [id, verdict, notRun])).toEqual([
         ["rebuild.clean", "pass", false],
@@ -103,12 +88,14 @@ describe("sheaf verify --rebuild", () => {
         ["rebuild.code", "pass", false],
         ["rebuild.dependency", "skipped", true],
       ]);
-      expect(checks[0]?.evidence.join()).toMatch(/docker build: [\d.]+ s, 2 layers; base images were there$/);
+      expect(checks[0]?.evidence.join()).toMatch(
+        /(?:docker|podman) build: [\d.]+ s, 2 layers; base images were there$/,
+      );
       expect(checks[3]?.evidence.join()).toMatch(
         /comment at the end of app\/main\.py; 1 of 2 layers new: COPY (?:app \/app|dir:)/,
       );
       expect(checks[4]?.measured).toContain("no dependency");
-      expect(await output(client, ["images", "--format", "{{.Repository}}"])).not.toMatch(/^sheaf-rebuild-/m);
+      expect(await output(client, ["images", "--format", "{{.Repository}}"])).not.toMatch(/sheaf-rebuild-/);
       expect(left(store)).toEqual([]);
     },
     200_000,

@@ -87,8 +87,11 @@ async function layersOf(tag: string, ask: (words: string[]) => Promise<string>):
     .split("\n")
     .toReversed()
     .map((line) => line.split("\t"))
-    // Of an instruction without files engines say `0B`; some such are layers all the same, which the count tells.
-    .filter(([size, by = ""]) => size !== "0B" || /\b(?:RUN|COPY|ADD|WORKDIR)\b|^\/bin\/sh -c (?!#\(nop\))/.test(by));
+    // Of an instruction without files Docker says `0B`, and Podman `0 B`; some such are layers all the same, which the count tells.
+    .filter(
+      ([size, by = ""]) =>
+        !/^0 ?B$/.test(size ?? "") || /\b(?:RUN|COPY|ADD|WORKDIR)\b|^\/bin\/sh -c (?!#\(nop\))/.test(by),
+    );
   const isTold = made.length === diffIds.length;
   return diffIds.map((diffId, index) => ({
     diffId: String(diffId),
