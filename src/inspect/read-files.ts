@@ -1,3 +1,4 @@
+import type { ReadingTasks } from "../contract/facts/layer-task.ts";
 import { readImageFacts } from "../contract/facts/read-image.ts";
 import { SheafError } from "../errors.ts";
 import type { Image } from "../oci/image.ts";
@@ -18,11 +19,12 @@ export interface InspectedFile {
 
 /**
  * Lists the files of an image, whoever built it, with who brought each: distributions by their RECORD, Debian packages by
- * dpkg's lists. Layers are read as streams.
+ * dpkg's lists. Layers are read as streams, by `tasks` where they are given.
  * @throws SheafError SHEAF_IMAGE for a layer that can't be read
  */
-export async function readFiles(image: Image, signal: AbortSignal): Promise<InspectedFile[]> {
-  const facts = await readImageFacts(image, { interest: { startModules: new Set(), files: new Set() }, signal });
+export async function readFiles(image: Image, signal: AbortSignal, tasks?: ReadingTasks): Promise<InspectedFile[]> {
+  const interest = { startModules: new Set<string>(), files: new Set<string>() };
+  const facts = await readImageFacts(image, { interest, signal, ...(tasks ? { tasks } : {}) });
   const unreadable = facts.problems.find(({ code }) => code === "unreadable");
   if (unreadable) throw new SheafError("SHEAF_IMAGE", unreadable.message, { hint: "build or save the image again" });
   const files = [...facts.files.values()].map((file): InspectedFile => {

@@ -44,7 +44,7 @@ export const inspect: Command = {
       return { json: summary, text: (style) => summaryText(opened, style) };
     }
     const { readFiles } = await import("../../inspect/read-files.ts");
-    const all = await readFiles(image, context.signal);
+    const all = await readFiles(image, context.signal, context.pool.tasks);
     const files = all.filter(
       (file) =>
         (prefix === undefined || file.path === prefix || file.path.startsWith(`${prefix.replace(/\/$/, "")}/`)) &&
