@@ -24,7 +24,7 @@ export interface ReadingTasks {
 export async function readLayerTask({ place, mediaType, interest, budget }: LayerTask): Promise<LayerReading> {
   const isLent = !isMainThread && "file" in place && isArchive(place);
   const compressed = () => (isLent ? lent(place) : streamPlace(place));
-  return readLayer({ mediaType, compressed }, new ReadingBudget(interest, budget));
+  return readLayer({ mediaType, compressed }, new ReadingBudget(interest, { shared: budget }));
 }
 
 /** What isn't compressed is looked at where it was read: no decoder holds on to its memory. */

@@ -51,10 +51,10 @@ export async function readImageFacts(image: Image, options: ReadImageOptions): P
 /** Every blob once, also one that is several layers. */
 async function readLayers(image: Image, options: ReadImageOptions): Promise<LayerReading[]> {
   const { interest, tasks, onLayer } = options;
-  const budget = new ReadingBudget(interest);
   // The first failure ends what the others do.
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
+  const budget = new ReadingBudget(interest, { signal });
   const readings = new Map<string, LayerReading>();
   const readHere = (layer: Layer) => readLayer(stoppable(layer, signal), budget);
   const readOnThread = (layer: Layer) => {

@@ -15,22 +15,35 @@ const mostUnpacked = 128 * 1024 * 1024;
 
 const cells = { text: 0, headers: 1, unpacked: 2, turn: 3 };
 
+export interface BudgetOptions {
+  /** Of the same image's budget on another thread. */
+  shared?: SharedArrayBuffer;
+  /** Ends waiting. */
+  signal?: AbortSignal;
+}
+
 /** What the layers of an image may take together while they are read, on whichever threads. */
 export class ReadingBudget {
   readonly interest: Interest;
   /** For the other threads, to make the same budget of. */
   readonly shared: SharedArrayBuffer;
   readonly #cells: Int32Array;
+  readonly #signal: AbortSignal | undefined;
 
-  constructor(interest: Interest, shared: SharedArrayBuffer = fresh()) {
+  constructor(interest: Interest, { shared = fresh(), signal }: BudgetOptions = {}) {
     this.interest = interest;
     this.shared = shared;
     this.#cells = new Int32Array(shared);
+    this.#signal = signal;
   }
 
   /** Waits until nobody else reads a file that takes much memory, whichever layer it is in. */
   async takeTurn(): Promise<void> {
-    while (Atomics.compareExchange(this.#cells, cells.turn, 0, 1) !== 0) await delay(2);
+    while (Atomics.compareExchange(this.#cells, cells.turn, 0, 1) !== 0) {
+      // A thread that was lost gives no turn back.
+      this.#signal?.throwIfAborted();
+      await delay(2);
+    }
   }
 
   endTurn(): void {
