@@ -96,6 +96,8 @@ const callingDistributions: readonly { pattern: RegExp; parts: readonly string[]
     pattern: /^jax-cuda\d+-plugin$|^tensorflow$/,
     parts: ["cufft", "curand", "cusolver", "cusparse", "nccl", "nvjitlink", "nvrtc"],
   },
+  // Its models say which operators they have: recurrent layers, DFT, random numbers.
+  { pattern: /^onnxruntime-gpu$/, parts: ["cudnn-adv", "cufft", "curand"] },
   { pattern: /^numba-cuda$/, parts: ["headers", "nvjitlink", "nvrtc"] },
   { pattern: /^(?:vllm|sglang)$/, parts: ["nccl", "nvrtc", "triton"] },
   { pattern: /^deepspeed$/, parts: ["nccl", "triton"] },

@@ -82,6 +82,8 @@ describe("which parts of CUDA an image gets", () => {
   it("keeps what distributions are known to call, or ask for themselves", () => {
     const whisper = [...torch, distribution("openai-whisper", "20240930", ["app"])];
     expect(decide({ distributions: whisper }).kept).toEqual({ cufft: "openai-whisper 20240930 uses it" });
+    const onnx = [...torch, distribution("onnxruntime-gpu", "1.20.1", ["app"])];
+    expect(Object.keys(decide({ distributions: onnx }).kept)).toEqual(["cudnn-adv", "cufft"]);
     const cudnn = (version: string) =>
       torch.map((each) => (each.name === "nvidia-cudnn-cu12" ? { ...each, version } : each));
     expect(decide({ distributions: cudnn("8.9.2.26") }).kept).toEqual({});
