@@ -217,7 +217,7 @@ export function dockerWords(text: string, escape: string): string[] {
 
 /**
  * Puts variables in and takes quotes and escapes off, as BuildKit does for ENV, COPY and their like: `$a`, `${a}`,
- * `${a:-default}`, `${a:+other}`. A name without a value gives nothing.
+ * `${a:-default}`, `${a:+other}`, `${a/pattern/other}`, `${a#start}`, `${a%end}`. A name without a value gives nothing.
  */
 export function substitute(text: string, lookup: (name: string) => string | undefined, escape: string): string {
   let result = "";
@@ -258,7 +258,7 @@ interface Variable {
 function variableAt(text: string, start: number): Variable | undefined {
   const plain = /^\$([A-Za-z_]\w*|\d)/.exec(text.slice(start, start + 256));
   if (plain) return { name: plain[1] as string, word: "", length: plain[0].length };
-  const braced = /^\$\{([A-Za-z_]\w*)(:?[-+?])?/.exec(text.slice(start, start + 256));
+  const braced = /^\$\{([A-Za-z_]\w*)(:?[-+?]|\/\/?|##?|%%?)?/.exec(text.slice(start, start + 256));
   if (!braced) return undefined;
   let depth = 1;
   let index = start + braced[0].length;
@@ -283,5 +283,34 @@ function expand(
   const set = operator?.startsWith(":") ? value !== undefined && value !== "" : value !== undefined;
   if (operator?.endsWith("-")) return set ? (value as string) : substitute(word, lookup, escape);
   if (operator?.endsWith("+")) return set ? substitute(word, lookup, escape) : "";
-  return value ?? "";
+  if (operator === undefined || operator.endsWith("?")) return value ?? "";
+  return edit(value ?? "", operator, substitute(word, lookup, escape));
+}
+
+/** `${a/pattern/other}`, with two slashes everywhere; `${a#start}` and `${a%end}`, doubled for as much as fits. */
+function edit(value: string, operator: string, word: string): string {
+  if (value.length + word.length > longestEdited) return value;
+  if (operator.startsWith("/")) {
+    const slash = word.indexOf("/");
+    const [pattern, other] = slash === -1 ? [word, ""] : [word.slice(0, slash), word.slice(slash + 1)];
+    if (pattern === "") return value;
+    return value.replace(new RegExp(globSource(pattern, true), operator === "//" ? "gs" : "s"), () => other);
+  }
+  const isLongest = operator.length === 2;
+  if (operator.startsWith("#")) return value.replace(new RegExp(`^${globSource(word, isLongest)}`, "s"), "");
+  const end = new RegExp(`^${globSource(word, true)}$`, "s");
+  const starts = Array.from({ length: value.length + 1 }, (_, index) => (isLongest ? index : value.length - index));
+  const start = starts.find((index) => end.test(value.slice(index)));
+  return start === undefined ? value : value.slice(0, start);
+}
+
+/** Nobody's Dockerfile has more, and a pattern of hundreds of stars would take for ever. */
+const longestEdited = 512;
+
+/** A shell's pattern as a regular expression: `*` and `?`. */
+function globSource(pattern: string, isGreedy: boolean): string {
+  return pattern
+    .replaceAll(/[\\^$.|+()[\]{}]/g, "\\$&")
+    .replaceAll("?", ".")
+    .replaceAll(/\*+/g, isGreedy ? ".*" : ".*?");
 }

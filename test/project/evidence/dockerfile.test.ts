@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+
 import { DockerfileParser } from "dockerfile-ast";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -115,6 +117,31 @@ describe("substitute", () => {
     ["${", "$"],
   ])("%s is %j", (text, expected) => {
     expect(substitute(text, (name) => values.get(name), "\\")).toBe(text === "${" ? "${" : expected);
+  });
+
+  const edits: [value: string, text: string][] = [
+    ["true", "${v/true/}"],
+    ["tree", "${v/true/}"],
+    ["a-b-c", "${v/-/+}"],
+    ["a-b-c", "${v//-/+}"],
+    ["a-b-c", "${v//-}"],
+    ["3.12.1", "${v%.*}"],
+    ["3.12.1", "${v%%.*}"],
+    ["3.12.1", "${v#*.}"],
+    ["3.12.1", "${v##*.}"],
+    ["3.12.1", "${v/./}"],
+    ["x.y", "${v%?}"],
+    ["(a)+", "${v/(a)/b}"],
+    ["gpu", "${v%cpu}"],
+  ];
+  it.each(edits)("of %j in %s gives what a shell does", (value, text) => {
+    const shell = execFileSync("bash", ["-c", `v="$1"; printf %s "${text}"`, "bash", value], { encoding: "utf8" });
+    expect(substitute(text, () => value, "\\")).toBe(shell);
+  });
+
+  it("takes no time for patterns that nobody writes", () => {
+    const text = `\${v/${"*a".repeat(400)}b/x}`;
+    expect(substitute(text, () => "a".repeat(400), "\\")).toBe("a".repeat(400));
   });
 
   it("splits words at blanks outside quotes", () => {
