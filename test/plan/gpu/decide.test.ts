@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { decideParts, type DeviceQuestion } from "../../../src/plan/gpu/decide.ts";
@@ -173,6 +174,34 @@ describe("what code calls of CUDA", () => {
     ["", []],
   ])("%j", (source, expected) => {
     expect(parts(source)).toEqual(expected);
+  });
+
+  it("is found in any text without a fault, on lines that it has", () => {
+    const piece = fc.constantFrom(
+      "torch",
+      ".",
+      "fft",
+      "(",
+      ")",
+      "\n",
+      "    ",
+      "import ",
+      "from ",
+      " as t",
+      "'",
+      '"""',
+      "=",
+      ":",
+      "é",
+    );
+    const text = fc.array(fc.oneof(piece, fc.string()), { maxLength: 40 }).map((pieces) => pieces.join(""));
+    fc.assert(
+      fc.property(text, (body) => {
+        const source = `import torch\n${body}`;
+        const lines = source.split(/\r\n|\r|\n/).length;
+        for (const { line } of callsIn(source, "a.py")) expect(line >= 1 && line <= lines).toBe(true);
+      }),
+    );
   });
 
   it("tells the line of the first of each", () => {
