@@ -99,6 +99,11 @@ describe("dockerfile.image", () => {
     parts.dockerfile.text = `${parts.dockerfile.text.replace("-slim", "-slim AS api")}${from}\nCMD ["celery", "worker"]\n`;
     const found = (await verifyParts(parts)).verdict.checks.find(({ id }) => id === "dockerfile.image");
     expect(found).toMatchObject({ verdict: "fail", hint: "it is what the stage api says: --target api" });
+    // Nor the other way round.
+    parts.dockerfile.text = `${from}\nCMD ["celery", "worker"]\n${apiParts().dockerfile.text}`;
+    parts.dockerfile.target = "worker";
+    const asked = (await verifyParts(parts)).verdict.checks.find(({ id }) => id === "dockerfile.image");
+    expect(asked).toMatchObject({ verdict: "fail", hint: "it is what the last stage says: leave --target out" });
   });
 });
 

@@ -9,7 +9,7 @@ import { magicNumber } from "../../src/bytecode/magic.ts";
 import type { Image } from "../../src/oci/image.ts";
 import type { RuntimeConfig } from "../../src/oci/types.ts";
 import type { SheafConfig } from "../../src/project/config/schema.ts";
-import { parseDockerfile } from "../../src/project/evidence/dockerfile.ts";
+import { findStage, parseDockerfile } from "../../src/project/evidence/dockerfile.ts";
 import { formatRecord, recordHash } from "../../src/wheel/record.ts";
 import { buildFatBinary, type ImageSpec } from "../cuda/build-fat-binary.ts";
 import { buildLibrary } from "../cuda/build-library.ts";
@@ -24,7 +24,7 @@ export interface ImageParts {
   config: RuntimeConfig;
   /** The project's promises. */
   settings: SheafConfig;
-  dockerfile: { text: string; ignore?: string; context: string[] };
+  dockerfile: { text: string; ignore?: string; context: string[]; target?: string };
   /** What has to be changed in the finished image. */
   reshape?: (image: Image) => Image;
 }
@@ -151,7 +151,9 @@ export async function verifyParts(
   const contract = resolveContract({ config: parts.settings, configFile: "pyproject.toml", name: "shop-api", runtime });
   const { signal } = new AbortController();
   const facts = await readImageFacts(image, { interest: interestOf(contract, runtime), signal });
-  const { text, ignore, context } = parts.dockerfile;
+  const { text, ignore, context, target } = parts.dockerfile;
+  const parsed = parseDockerfile(text);
+  const stage = target === undefined ? undefined : findStage(parsed, target);
   return verifyImage({
     name: "shop-api",
     image,
@@ -162,7 +164,8 @@ export async function verifyParts(
     ...more,
     dockerfile: {
       file: "Dockerfile",
-      parsed: parseDockerfile(text),
+      parsed,
+      ...(stage ? { target: stage } : {}),
       ...(ignore === undefined ? {} : { ignore: { file: ".dockerignore", text: ignore } }),
       context,
     },

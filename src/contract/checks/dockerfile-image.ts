@@ -27,26 +27,25 @@ export const dockerfileImage: StaticCheck = {
       const { image } = context;
       const stage = target ?? parsed.stages.at(-1);
       const problems = stage ? problemsOf(image, parsed, stage) : [];
-      const other = problems.length > 0 && !target ? fittingStage(image, parsed) : undefined;
       const of = stage?.name === undefined || stage === parsed.stages.at(-1) ? "" : `, stage ${stage.name}`;
       return lineFinding(file, problems, {
         fine: `built from ${file}${of}`,
         hint:
-          other === undefined
-            ? "build the image again from this Dockerfile"
-            : `it is what the stage ${other} says: --target ${other}`,
+          (problems.length > 0 ? hintOfStage(image, parsed, stage) : undefined) ??
+          "build the image again from this Dockerfile",
       });
     }),
 };
 
-/** Another stage with a name that the image agrees with. */
-function fittingStage(image: Image, parsed: Dockerfile): string | undefined {
-  return parsed.stages
-    .slice(0, -1)
-    .findLast(
-      (stage) =>
-        stage.name !== undefined && startsSomething(parsed, stage) && problemsOf(image, parsed, stage).length === 0,
-    )?.name;
+/** Where the image agrees with another stage than the one that is asked for. */
+function hintOfStage(image: Image, parsed: Dockerfile, asked: Stage | undefined): string | undefined {
+  const fitting = parsed.stages.findLast(
+    (stage) => stage !== asked && startsSomething(parsed, stage) && problemsOf(image, parsed, stage).length === 0,
+  );
+  if (!fitting) return undefined;
+  if (fitting === parsed.stages.at(-1)) return "it is what the last stage says: leave --target out";
+  const name = fitting.name ?? String(fitting.index);
+  return `it is what the stage ${name} says: --target ${name}`;
 }
 
 function startsSomething(parsed: Dockerfile, stage: Stage): boolean {
