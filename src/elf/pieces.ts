@@ -26,6 +26,32 @@ export function* readPieces(original: ByteSource, pieces: readonly Piece[]): Gen
 
 const chunkSize = 2 ** 20;
 
+/** The file that pieces make, to be read in places before it is written. */
+export function piecesSource(original: ByteSource, pieces: readonly Piece[]): ByteSource {
+  const starts: number[] = [];
+  let size = 0;
+  for (const piece of pieces) {
+    starts.push(size);
+    size += pieceLength(piece);
+  }
+  return {
+    size,
+    read(offset, length) {
+      const bytes = new Uint8Array(length);
+      // Pieces are a handful: sections, headers and what is between them.
+      pieces.forEach((piece, index) => {
+        const start = starts[index] ?? 0;
+        const from = Math.max(offset, start);
+        const end = Math.min(offset + length, start + pieceLength(piece));
+        if (from >= end) return;
+        const range = slice(piece, from - start, end - start);
+        bytes.set("bytes" in range ? range.bytes : original.read(range.from, range.length), from - offset);
+      });
+      return bytes;
+    },
+  };
+}
+
 /** The same file with other bytes at an offset, all of which is inside. */
 export function overlay(pieces: readonly Piece[], offset: number, bytes: Uint8Array): Piece[] {
   const end = offset + bytes.length;

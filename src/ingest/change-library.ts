@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { ByteSource } from "../archive/byte-source.ts";
 import { stubLibrary } from "../cuda/stub/stub-library.ts";
 import { trimLibrary, type TrimResult } from "../cuda/trim.ts";
-import { type Piece, readPieces, sizeOfPieces } from "../elf/pieces.ts";
+import { type Piece, piecesSource, readPieces, sizeOfPieces } from "../elf/pieces.ts";
 import { strippedPieces } from "../elf/strip.ts";
 import type { PreparedFile } from "../wheel/install.ts";
 import type { DeviceLibrary } from "./wheel.ts";
@@ -23,21 +23,26 @@ export interface TrimmedLibrary {
 }
 
 /**
- * Takes the device code out of a library that no target uses. Its symbols stay: the libraries that have device code are
- * delivered without debug sections.
+ * Takes the device code out of a library that no target uses, and before that, where it is to be stripped, its symbol table
+ * and debug sections: what is trimmed is checked against what it was made of, so the last step is the one that checks.
  *
  * @returns undefined for a library without device code
  * @throws SheafError SHEAF_ELF when it is broken
  */
-export async function trim(source: ByteSource, targets: readonly number[]): Promise<TrimmedLibrary | undefined> {
-  const result = await trimLibrary(source, { targets });
+export async function trim(
+  source: ByteSource,
+  { targets, isStripped }: { targets: readonly number[]; isStripped: boolean },
+): Promise<TrimmedLibrary | undefined> {
+  const pieces = isStripped ? strippedPieces(source) : undefined;
+  const stripped = pieces ? piecesSource(source, pieces) : source;
+  const result = await trimLibrary(stripped, { targets });
   if (!result) return undefined;
   const { parts, after, leftWhole } = result;
   const note = leftWhole.length > 0 ? { note: leftWhole.join("; ") } : {};
-  if (!parts) return { changed: undefined, facts: { after, outcome: "whole", ...note } };
+  if (!parts) return { changed: undefined, facts: { after: source.size, outcome: "whole", ...note } };
   const missing = unservedBy(result, targets);
   const unserved = missing.length > 0 ? { unserved: missing } : {};
-  return { changed: fromPieces(source, parts), facts: { after, outcome: "trimmed", ...note, ...unserved } };
+  return { changed: fromPieces(stripped, parts), facts: { after, outcome: "trimmed", ...note, ...unserved } };
 }
 
 /** Targets that not one fat binary has code for. */

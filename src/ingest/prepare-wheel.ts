@@ -192,7 +192,7 @@ class Preparation {
         tell({ after: before, outcome: "whole", note: "it is NVIDIA's own" });
         return undefined;
       }
-      const trimmed = await trim(source, device.targets);
+      const trimmed = await trim(source, { targets: device.targets, isStripped });
       if (trimmed) tell(trimmed.facts);
       if (trimmed?.changed) return { changed: trimmed.changed };
     }

@@ -91,7 +91,7 @@ export interface WheelTask {
 }
 
 /** Raised when the same wheel gives other bytes. */
-const wheelVersion = 2;
+const wheelVersion = 3;
 
 /** The facts from an earlier run, when the store still holds all that belongs to them. */
 export function knownWheel(store: Store, task: WheelTask): WheelFacts | undefined {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { elfFacts } from "../../src/elf/facts.ts";
 import { readElf, sectionFlags, sectionTypes, segmentTypes } from "../../src/elf/read.ts";
 import type { ElfFile } from "../../src/elf/read.ts";
-import { overlay, readPieces, sizeOfPieces } from "../../src/elf/pieces.ts";
+import { overlay, piecesSource, readPieces, sizeOfPieces } from "../../src/elf/pieces.ts";
 import { strippedPieces, stripElf } from "../../src/elf/strip.ts";
 import { memorySource } from "../../src/archive/byte-source.ts";
 import { buildElf } from "./build-elf.ts";
@@ -184,6 +184,10 @@ describe("strippedPieces", () => {
         whole.set(patch, offset);
         expect(Buffer.compare(Buffer.concat([...readPieces(source, patched)]), whole)).toBe(0);
         expect(sizeOfPieces(patched)).toBe(whole.length);
+        const read = piecesSource(source, patched);
+        const end = Math.min(whole.length, offset + 15);
+        expect(read.size).toBe(whole.length);
+        expect(Buffer.compare(read.read(offset, end - offset), whole.subarray(offset, end))).toBe(0);
       }),
     );
   });

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -23,7 +24,7 @@ import {
 } from "../../src/ingest/wheel.ts";
 import { openStore, sha256, type Store } from "../../src/store/store.ts";
 import { parseRecord } from "../../src/wheel/record.ts";
-import { temporary } from "../archive/oracle.ts";
+import { has, temporary } from "../archive/oracle.ts";
 import { buildFatBinary } from "../cuda/build-fat-binary.ts";
 import { buildLibrary } from "../cuda/build-library.ts";
 import { buildElf } from "../elf/build-elf.ts";
@@ -106,6 +107,40 @@ describe("a wheel with device code", () => {
     const own = await ingest({ name: "nvidia_cublas_cu12", purelib: false, files }, { targets: [86], leaveOut: [] });
     expect(own.facts.device?.libraries[0]?.outcome).toBe("trimmed");
   });
+
+  it.skipIf(!has("gcc") || !has("strip"))(
+    "loses symbols before device code, and none when it is not to be stripped (skipped without gcc and strip)",
+    async () => {
+      const folder = temporary();
+      const fatBinary = buildFatBinary([50, 75, 86].map((sm) => ({ sm, size: 60_000 })));
+      fs.writeFileSync(path.join(folder, "fat.bin"), fatBinary);
+      // As nvcc registers it: a pointer in a section of its own.
+      fs.writeFileSync(
+        path.join(folder, "x.c"),
+        `__asm__(".section .nv_fatbin,\\"a\\"\\n.align 8\\nfat: .incbin \\"fat.bin\\"\\n.text");
+         extern const unsigned long long fat;
+         __attribute__((section(".nvFatBinSegment"), used)) static struct { int magic, version; const void *data, *rest; }
+           wrapper = {0x466243b1, 1, &fat, 0};
+         ${Array.from({ length: 200 }, (_, index) => `static __attribute__((used)) int with_a_long_name_${index}(void) { return ${index}; }`).join("\n")}
+         int answer(void) { return with_a_long_name_42(); }`,
+      );
+      const flags = ["-shared", "-fPIC", "-Wl,-z,max-page-size=4096", "-Wl,-z,separate-code"];
+      execFileSync("gcc", [...flags, "-o", "libx.so", "x.c"], { cwd: folder });
+      const files = { "torch/libx.so": fs.readFileSync(path.join(folder, "libx.so")) };
+      const { store, task, facts } = await ingest({ ...spec, files }, { targets: [86], leaveOut: [] });
+      const kept = await ingestWheel({ ...task, strip: false });
+      expect([facts, kept].map(({ device }) => device?.libraries[0]?.outcome)).toEqual(["trimmed", "trimmed"]);
+      const [stripped, whole] = [facts, kept].map((each) => unpacked(store, each).get(`${root}/torch/libx.so`)?.data);
+      expect(Buffer.from(whole ?? []).includes("with_a_long_name_42")).toBe(true);
+      expect(Buffer.from(stripped ?? []).includes("with_a_long_name_42")).toBe(false);
+      for (const bytes of [stripped, whole]) {
+        expect(await codeOf(bytes ?? new Uint8Array())).toEqual(["sm_86"]);
+        fs.writeFileSync(path.join(folder, "installed.so"), bytes ?? "");
+        const load = `import ctypes; print(ctypes.CDLL("./installed.so").answer())`;
+        expect(execFileSync("python3", ["-c", load], { cwd: folder, encoding: "utf8" })).toBe("42\n");
+      }
+    },
+  );
 
   it("keeps what is not understood, with the reason", async () => {
     const strange = buildLibrary({ fatBinaries: [buildFatBinary([{ sm: 50 }, { sm: 86 }])], wrapperMagic: 7 }).bytes;
@@ -212,9 +247,10 @@ describe("a large wheel", { timeout: 60_000 }, () => {
       left.push(...fs.readdirSync(path.join(store.root, "tmp")));
     });
     const files = unpacked(store, facts);
-    const trimmed = await trimLibrary(bytesSource(large), { targets: [86] });
+    const stripped = bytesSource(stripElf(large) ?? large);
+    const trimmed = await trimLibrary(stripped, { targets: [86] });
     const expected: Uint8Array[] = [];
-    for await (const chunk of streamParts(bytesSource(large), trimmed?.parts ?? [])) expected.push(chunk);
+    for await (const chunk of streamParts(stripped, trimmed?.parts ?? [])) expected.push(chunk);
     const installed = files.get(`${root}/torch/lib/libtorch_cuda.so`)?.data ?? new Uint8Array();
     expect(Buffer.compare(installed, Buffer.concat(expected))).toBe(0);
     expect(Buffer.compare(files.get(`${root}/torch/weights.bin`)?.data ?? new Uint8Array(), weights)).toBe(0);
