@@ -40,10 +40,15 @@ describe("sheaf verify with threads", () => {
     const parts = apiParts();
     const noise = Buffer.alloc(1_500_000);
     for (let at = 0, value = 1; at < noise.length; at++) noise[at] = value = (value * 48_271) % 0x7fffffff;
-    const library = Buffer.alloc(30_000_000, noise);
-    library.set(elf({ soname: "liblarge.so.1", needed: ["libc.so.6"] }));
-    parts.layers.push([file("srv/noise", noise), file("srv/notes", `the key is ${issued}\n`)]);
-    parts.layers.push([file("usr/local/lib/liblarge.so.1", library), file("srv/other", noise.toReversed())]);
+    // Of such libraries one is read at a time.
+    const library = (name: string) => {
+      const bytes = Buffer.alloc(26_000_000);
+      bytes.set(elf({ soname: name, needed: ["libc.so.6"] }));
+      return file(`usr/local/lib/${name}`, bytes);
+    };
+    parts.layers.push([file("srv/noise", noise), library("liba.so.1"), file("srv/notes", `the key is ${issued}\n`)]);
+    parts.layers.push([library("libb.so.1"), file("srv/other", noise.toReversed())]);
+    parts.layers.push([library("libc.so.1")]);
     return build(parts);
   }
 
