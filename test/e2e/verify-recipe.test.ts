@@ -100,7 +100,7 @@ describe.skipIf(!hasSlim)(`the usual recipe (needs Docker with ${slim}, and a pa
 
   const startsWith = (id: string, text = "") => expect.stringMatching(new RegExp(`^${id}: .*${text}`));
 
-  it("fails for each of its mistakes, and does not start", { timeout: 200_000 }, async () => {
+  it("fails for each of its mistakes, and does not start", { timeout: 300_000 }, async () => {
     const dockerfile = path.join(folder, "Dockerfile");
     expect(await failures("recipe", { dockerfile, target: "recipe" })).toEqual(
       expect.arrayContaining([
@@ -121,7 +121,7 @@ describe.skipIf(!hasSlim)(`the usual recipe (needs Docker with ${slim}, and a pa
     );
   });
 
-  it("as sh's child hears no signal, and prints late", { timeout: 200_000 }, async () => {
+  it("as sh's child hears no signal, and prints late", { timeout: 300_000 }, async () => {
     expect(await failures("started", {})).toEqual(
       expect.arrayContaining([
         startsWith("runtime.signal-idle", "had to be killed"),
@@ -133,12 +133,12 @@ describe.skipIf(!hasSlim)(`the usual recipe (needs Docker with ${slim}, and a pa
     );
   });
 
-  it("as PID 1 ignores signals while it imports, and reaps nobody", { timeout: 200_000 }, async () => {
+  it("as PID 1 ignores signals while it imports, and reaps nobody", { timeout: 300_000 }, async () => {
     const found = await failures("direct", {});
     expect(found).toEqual(
       expect.arrayContaining([
         startsWith("runtime.signal-start", "had to be killed"),
-        startsWith("runtime.zombies", "3 zombies"),
+        startsWith("runtime.zombies", "zombies are left"),
         startsWith("runtime.healthcheck"),
         startsWith("runtime.logs"),
       ]),
