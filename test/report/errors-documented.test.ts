@@ -11,7 +11,7 @@ function codesInSources(): string[] {
   for (const entry of fs.readdirSync(path.join(repository, "src"), { withFileTypes: true, recursive: true })) {
     if (!entry.name.endsWith(".ts")) continue;
     const text = fs.readFileSync(path.join(entry.parentPath, entry.name), "utf8");
-    for (const match of text.matchAll(/(env(?:ironment)?\[|\.env\()?"(SHEAF_[A-Z0-9_]+)"/g)) {
+    for (const match of text.matchAll(/(env(?:iron(?:ment)?)?\[|\.env\(|environ\.get\()?"(SHEAF_[A-Z0-9_]+)"/g)) {
       if (match[1] === undefined && match[2]) codes.add(match[2]);
     }
   }
