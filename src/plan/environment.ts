@@ -22,7 +22,7 @@ import type { PlanServices } from "./services.ts";
 import { suggestions } from "./suggestions.ts";
 
 /** Raised when the same request gives another environment. */
-const environmentVersion = 5;
+const environmentVersion = 6;
 
 export interface EnvironmentRequest extends GatherRequest {
   user: { name: string; uid: number; gid: number };
