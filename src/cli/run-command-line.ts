@@ -23,7 +23,7 @@ export async function runCommandLine(words: string[]): Promise<number> {
     // A second Ctrl-C does not wait for anything.
     if (interrupted > 1) process.exit(exitCodes.interrupted);
     context?.stopProgress();
-    void Promise.race([context?.close(), pause(2000)]).finally(() => process.exit(exitCodes.interrupted));
+    void Promise.race([context?.close(), patience()]).finally(() => process.exit(exitCodes.interrupted));
   };
   // Whoever reads may stop reading: `sheaf inspect --files | head`.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
@@ -156,6 +156,13 @@ function print(text: string): Promise<void> {
 function ignoreClosedPipe(error: Error): void {
   if (isErrno(error, "EPIPE")) process.exit(process.exitCode ?? exitCodes.ok);
   throw error;
+}
+
+/** Containers and images take an engine a while to remove, on a busy machine a long one. */
+async function patience(): Promise<void> {
+  await pause(2000);
+  process.stderr.write("sheaf: ends what it has started; Ctrl-C again does not wait for it\n");
+  await pause(28_000);
 }
 
 function pause(milliseconds: number): Promise<void> {
