@@ -28,7 +28,7 @@ export interface BlobSource {
 }
 
 /** Bytes of an index, a manifest or a config; registries take 4 MiB. */
-export const largestDocument = 32 * 1024 * 1024;
+const largestDocument = 32 * 1024 * 1024;
 
 /** An OCI layout as a folder. */
 export function folderSource(directory: string): BlobSource {
