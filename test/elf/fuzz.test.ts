@@ -81,19 +81,18 @@ function expectHarmless(bytes: Buffer): boolean {
   return true;
 }
 
-/** What is at each address once the file is loaded, but for the program headers, which tell where the rest is. */
+/** What is at each address once the file is loaded, but for its header and the program headers, which tell where the rest is. */
 function loadedBytes(bytes: Uint8Array): string[] {
   const file = readElf(bytes);
-  const wide = file?.view.class === 64;
-  return (file?.segments ?? [])
+  if (!file) return [];
+  const { view, programHeaderOffset: table, programHeaderSize, segments } = file;
+  const copy = Buffer.from(bytes);
+  copy.fill(0, 0, Math.min(copy.length, view.class === 64 ? 64 : 52));
+  if (table < copy.length) copy.fill(0, table, Math.min(copy.length, table + segments.length * programHeaderSize));
+  return segments
     .filter(({ type, fileSize }) => type === segmentTypes.load && fileSize > 0)
     .map(({ address, offset, fileSize, memorySize }) => {
-      const content = Buffer.from(bytes.subarray(offset, offset + fileSize));
-      if (offset === 0) content.fill(0, 0, wide ? 64 : 52);
-      const table = file?.programHeaderOffset ?? 0;
-      const size = (file?.segments.length ?? 0) * (file?.programHeaderSize ?? 0);
-      if (table >= offset && table < offset + fileSize) content.fill(0, table - offset, table - offset + size);
-      return `${address} ${memorySize} ${content.toString("latin1")}`;
+      return `${address} ${memorySize} ${copy.toString("latin1", offset, offset + fileSize)}`;
     });
 }
 
