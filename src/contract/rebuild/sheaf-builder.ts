@@ -18,6 +18,8 @@ export interface SheafBuilderOptions {
 export function sheafBuilder(options: SheafBuilderOptions): Builder {
   const { program, store, image, environment = process.env } = options;
   const processes = new BuildProcesses();
+  // What else would be warm: compiled code of the command line, and what uv knows of indexes.
+  const ownCaches = { SHEAF_CACHE_DIR: store, UV_CACHE_DIR: path.join(store, "uv") };
   return {
     name: "sheaf build",
     given: "its store was empty",
@@ -35,7 +37,7 @@ export function sheafBuilder(options: SheafBuilderOptions): Builder {
         .run({
           words,
           folder,
-          environment,
+          environment: { ...environment, ...ownCaches },
           timeoutMs,
           // 1: the image is there, and larger than its budget, which size.unpacked tells.
           succeeds: [0, 1],
