@@ -67,7 +67,7 @@ export class Rebuild {
     if (previous !== undefined) {
       const result = await this.step(previous);
       // Without a first build there is nothing to compare with; one that could not be changed is as good as unchanged.
-      if ("failed" in result && step !== "clean") return { absent: `the ${titles[previous]} build failed` };
+      if ("failed" in result) return { absent: `the ${titles[previous]} build failed` };
       if ("absent" in result && previous !== "code") return result;
     }
     this.#options.signal.throwIfAborted();
