@@ -23,6 +23,8 @@ export async function composeBroker(context: Context): Promise<Image | string> {
   const directory = context.store.makeTemporary("broker");
   try {
     fs.writeFileSync(path.join(directory, "pyproject.toml"), configuration);
+    // A folder without Python is no project; this ships nowhere.
+    fs.writeFileSync(path.join(directory, "broker.py"), "");
     const { images } = await planImages({ directory, images: ["redis"] }, planServices(context));
     const [planned] = images;
     if (!planned) throw new Error("the broker has no plan");

@@ -2,11 +2,16 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
 import { openStoredImage } from "../../src/assemble/stored-images.ts";
+import { composeBroker } from "../../src/cli/compose-broker.ts";
+import { CommandContext } from "../../src/cli/context.ts";
+import { Broker } from "../../src/contract/running/broker.ts";
+import { daemonlessRuntime } from "../../src/contract/running/daemonless-runtime.ts";
 import type { Runtime } from "../../src/contract/running/runtime.ts";
 import type { CheckResult } from "../../src/contract/verdict.ts";
+import { silent } from "../../src/events.ts";
 import { buildImage, type Image } from "../../src/oci/image.ts";
 import type { RuntimeConfig } from "../../src/oci/types.ts";
 import type { ContractSettings } from "../../src/project/config/schema.ts";
@@ -58,6 +63,23 @@ async function verified({ config = {}, contract, engine = "none" }: Held): Promi
   expect(bugs).toEqual([]);
   return verdict.checks.filter(({ group }) => group === "runtime");
 }
+
+it.skipIf(!namespacesWork())(
+  "where the machine has no Redis, one of Debian's packages runs beside a worker (skipped where namespaces are refused)",
+  { timeout: 180_000 },
+  async () => {
+    const context = new CommandContext({ cacheDir: sharedStore, quiet: true, signal: new AbortController().signal });
+    onTestFinished(() => context.close());
+    const composed = await composeBroker(context);
+    if (typeof composed === "string") expect.fail(composed);
+    const broker = await Broker.start(daemonlessRuntime(composed, context.store, silent), {});
+    onTestFinished(() => broker.end());
+    const redis = await broker.connect();
+    expect(await redis.ask("PING")).toBe("PONG");
+    expect(await broker.hasConsumer()).toBe(false);
+    redis.close();
+  },
+);
 
 describe.skipIf(!requireOrSkip("redis-server", tool("redis-server")))(
   "a worker of Celery's beside a Redis (skipped without)",
