@@ -80,7 +80,7 @@ export const runningDefects: RunningDefect[] = [
   {
     id: "runtime.signal-start",
     what: "an init that is deaf at first",
-    spoil: (parts) => void (parts.init = `trap '' TERM\nsleep 1\n${parts.init}`),
+    spoil: (parts) => void (parts.init = `trap '' TERM\nsleep 2\n${parts.init}`),
   },
   {
     id: "runtime.start",

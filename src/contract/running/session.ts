@@ -234,17 +234,20 @@ export class Session {
     }
   }
 
-  /** A broker of its own for a container that is about to start. One that can't be had is tried once. */
+  /** A broker of its own for a container that is about to start. One that fails twice is tried no more. */
   async #startBroker({ network, restricted }: Way): Promise<Broker | undefined> {
     const { port } = this.target;
+    const way = {
+      ports: port === undefined ? [] : [port],
+      ...(network === undefined ? {} : { network }),
+      ...(restricted === undefined ? {} : { restricted }),
+    };
     try {
       const runtime = await (this.#broker ??= this.#openBroker());
       if (!runtime) return undefined;
-      const ports = port === undefined ? [] : [port];
-      return await Broker.start(runtime, {
-        ports,
-        ...(network === undefined ? {} : { network }),
-        ...(restricted === undefined ? {} : { restricted }),
+      return await Broker.start(runtime, way).catch(() => {
+        this.#options.signal.throwIfAborted();
+        return Broker.start(runtime, way);
       });
     } catch (error) {
       this.#options.signal.throwIfAborted();

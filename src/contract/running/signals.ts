@@ -43,6 +43,7 @@ export const runtimeSignalInflight: RunningCheck = {
       if (path === undefined || container.port === undefined) return notApplicable("it answers no HTTP");
       const load = underLoad(container, path);
       const idle = await keptOpen(container.port, path);
+      await Promise.race([load.flows, sleep(5000)]);
       const timeoutMs = (contract.stop + 5) * 1000;
       const slow = contract.slowUrl === undefined ? undefined : container.get(contract.slowUrl, timeoutMs);
       let answered = false;
@@ -88,14 +89,17 @@ async function keptOpen(port: number, path: string): Promise<net.Socket> {
 
 type Got = Answer | NoAnswer;
 
-/** Clients that ask one time after the other, until `stop`. */
-function underLoad(container: Container, path: string): { stop(): Promise<Got[]> } {
+/** Clients that ask one time after the other, until `stop`; `flows` settles with the first answer. */
+function underLoad(container: Container, path: string): { flows: Promise<void>; stop(): Promise<Got[]> } {
   const over = new AbortController();
+  let flow = (): void => undefined;
+  const flows = new Promise<void>((resolve) => (flow = resolve));
   const client = async (): Promise<Got[]> => {
     const answers: Got[] = [];
     while (!over.signal.aborted && container.exitCode === undefined) {
       const answer = await container.get(path, 5000);
       answers.push(answer);
+      flow();
       // Once it takes no more connections, there is no hurry.
       await sleep("problem" in answer ? 50 : 1);
     }
@@ -103,6 +107,7 @@ function underLoad(container: Container, path: string): { stop(): Promise<Got[]>
   };
   const clients = Array.from({ length: 4 }, client);
   return {
+    flows,
     stop: async () => {
       over.abort();
       return (await Promise.all(clients)).flat();
