@@ -163,8 +163,9 @@ async function savedAndPacked(tag) {
   const pack = spawn("gzip", ["-c"], { stdio: [save.stdout, "pipe", "inherit"] });
   let bytes = 0;
   pack.stdout.on("data", (chunk) => (bytes += chunk.length));
-  const ended = (child) => new Promise((resolve) => child.on("close", resolve));
-  const statuses = await Promise.all([save, pack].map(ended));
+  // The pipe between them is never read here, so the first one's streams don't close.
+  const ended = (child, event) => new Promise((resolve) => child.on(event, resolve));
+  const statuses = await Promise.all([ended(save, "exit"), ended(pack, "close")]);
   if (statuses.some((status) => status !== 0)) throw new Error(`docker save ${tag} | gzip failed`);
   return { seconds: Number(process.hrtime.bigint() - started) / 1e9, bytes };
 }
