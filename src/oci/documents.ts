@@ -113,7 +113,8 @@ function checkFields(value: Record<string, unknown> | undefined, fields: Record<
  * @throws SheafError SHEAF_IMAGE
  */
 export function checkLayerCount(layers: readonly unknown[], where: string): void {
-  if (layers.length > mostLayers) throw imageError(`${where} names ${layers.length} layers, more than any engine takes`);
+  if (layers.length > mostLayers)
+    throw imageError(`${where} names ${layers.length} layers, more than any engine takes`);
 }
 
 const mostLayers = 2000;

@@ -289,7 +289,10 @@ describe("manifests", () => {
     });
     expect(await affinityOf({ gpu: false, keda: false })).toBeUndefined();
     const text = given.files["pyproject.toml"];
-    const all = { ...given, files: { ...given.files, "pyproject.toml": String(text).replace(/, targets = \[.*?\]/, "") } };
+    const all = {
+      ...given,
+      files: { ...given.files, "pyproject.toml": String(text).replace(/, targets = \[.*?\]/, "") },
+    };
     expect(await affinityOf({ gpu: true, keda: false }, all)).toBeUndefined();
   });
 

@@ -35,7 +35,10 @@ describe("[tool.sheaf.images.NAME] gpu", () => {
       'targets.0: "b200" has compute capability 10.0, which CUDA 12.1 does not support (sheaf gpu list)',
     ],
     ['{ keep = ["cuft"] }', 'keep.0: "cuft" is no part of CUDA that can be left out, did you mean cufft?'],
-    ['{ profile = "inferrence" }', 'profile: "inferrence" is none of full, training, inference, did you mean inference?'],
+    [
+      '{ profile = "inferrence" }',
+      'profile: "inferrence" is none of full, training, inference, did you mean inference?',
+    ],
     ['{ keep = ["cufft"], drop = ["cufft"] }', 'drop.0: "cufft" is in keep as well'],
     ['{ keep = ["cusolver"], drop = ["nvjitlink"] }', 'drop.0: "nvjitlink" is needed by cusolver, which is in keep'],
     ["{ prune_nvidia = true }", "prune_nvidia: unknown key, did you mean prune-nvidia?"],
