@@ -114,6 +114,14 @@ export const allowedFiles: Allowance<FileChange>[] = [
     covers: ({ path, b }, base) => !inApp.test(path) && b !== undefined && sameState(b, base.files.get(path)),
   },
   {
+    reason: "the Dockerfile takes other users' rights from the base's programs, and changes nothing else of them",
+    covers: ({ path, b }, base) => {
+      const below = base.files.get(path);
+      if (!b || !below || (below.mode & 0o6000) === 0 || b.mode !== (below.mode & ~0o6000)) return false;
+      return sameState({ ...b, mode: below.mode }, below);
+    },
+  },
+  {
     reason:
       "a Debian package of the composed base, which the base image has not, has in another version, or strips of documents",
     covers: ({ path, how, owner }) =>
@@ -148,10 +156,17 @@ export const allowedFiles: Allowance<FileChange>[] = [
   },
 ];
 
+/** The base's own pip, which nothing of the Dockerfile's environment sees. */
+export function isOfBase({ name, a, b }: VersionChange): boolean {
+  return name === "pip" && a === undefined && b !== undefined;
+}
+
 /** What no allowance covers, in words. */
 export function unexplained(diff: ImageDiff, base: BaseOfDockerfile): string[] {
   return [
-    ...(diff.distributions?.changes ?? []).map(({ name, a, b }) => `distribution ${name}: ${a} and ${b}`),
+    ...(diff.distributions?.changes ?? [])
+      .filter((change) => !isOfBase(change))
+      .map(({ name, a, b }) => `distribution ${name}: ${a} and ${b}`),
     ...left(diff.debian?.changes ?? [], allowedPackages, base).map(
       ({ name, a, b }) => `package ${name}: ${a} and ${b}`,
     ),
