@@ -10,6 +10,7 @@ import { netrcCredentials } from "./netrc.ts";
 export interface HttpTransport {
   dispatcher: Dispatcher;
   request: typeof request;
+  /** Breaks off what is still under way. */
   close(): Promise<void>;
 }
 
@@ -47,7 +48,7 @@ export async function openTransport(
     requestTls: tlsOptions,
     proxyTls: tlsOptions,
   });
-  return { dispatcher: agent, request: undici.request, close: () => agent.close() };
+  return { dispatcher: agent, request: undici.request, close: () => agent.destroy() };
 }
 
 /**
