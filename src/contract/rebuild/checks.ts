@@ -156,7 +156,7 @@ export const rebuildDependency: RebuildCheck = {
   run: (context) =>
     timed(context, "dependency", {
       told: (measured) => `${formatSeconds(measured.seconds)} with ${measured.change}; ${layersText(measured)}`,
-      hint: "let the installer keep its downloads: RUN --mount=type=cache,target=/root/.cache",
+      hint: "let the installer keep its downloads: RUN --mount=type=cache,target=FOLDER, where it has its cache",
     }),
 };
 
