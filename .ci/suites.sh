@@ -11,16 +11,12 @@ node_tests() {
   return "$outcome"
 }
 
-# The one job that downloads CUDA (2.5 GB), which the store of the tests keeps; its images need as much again several times.
+# The one job that downloads CUDA (2.5 GB), which the store of the tests keeps.
 gpu_worker_tests() {
   local outcome=0
   SHEAF_TEST_GPU_IMAGE=1 SHEAF_VITEST_JSON=$logs/gpu.json timeout -k 20 1500 npm test -- test/e2e/gpu-worker.test.ts || outcome=$?
   if [ -f "$logs/gpu.json" ]; then node .ci/count-vitest.mjs "$logs/gpu.json" "$logs/skipped" >>"$logs/counts"; fi
   return "$outcome"
-}
-
-free_gigabytes() {
-  df --output=avail -BG "${TMPDIR:-/tmp}" | tail -1 | tr -dc 0-9
 }
 
 # With PostgreSQL and Redis of its own; torch is gigabytes, so the counting tests are left to a developer's machine.
