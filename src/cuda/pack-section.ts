@@ -1,3 +1,4 @@
+import type { Piece } from "../elf/pieces.ts";
 import { fatHeaderSize } from "./fat-binary.ts";
 import type { FatBinary } from "./fat-binary.ts";
 import { fatBinaryHeader, placeholderEntry } from "./write-fat-binary.ts";
@@ -6,13 +7,12 @@ import { fixedPart } from "./references.ts";
 import type { References } from "./references.ts";
 import { selectEntries } from "./select.ts";
 import type { SelectOptions } from "./select.ts";
-import type { Part } from "./random-access.ts";
 
 /** A section of fat binaries with what is left of them, back to back. */
 export interface PackedSection {
   original: FatSection;
   /** The bytes, from the section's start. */
-  parts: Part[];
+  parts: Piece[];
   size: number;
   /** In the original's order. */
   binaries: PackedBinary[];
@@ -35,7 +35,7 @@ export function packSection(original: FatSection, references: References, option
   const { end: fixed, reasons } = fixedPart(original, references);
   const leftWhole = new Set(reasons);
   const alignment = Math.max(8, section.align);
-  const parts: Part[] = fixed > 0 ? [{ from: section.offset, length: fixed }] : [];
+  const parts: Piece[] = fixed > 0 ? [{ from: section.offset, length: fixed }] : [];
   const packed: PackedBinary[] = [];
   let at = fixed;
   for (const binary of binaries) {
@@ -62,9 +62,9 @@ function trim(
   sectionOffset: number,
   binary: FatBinary,
   options: SelectOptions | undefined,
-): { parts: Part[]; size: number; unserved: number[] } {
+): { parts: Piece[]; size: number; unserved: number[] } {
   const start = sectionOffset + binary.offset;
-  const same: { parts: Part[]; size: number; unserved: number[] } = {
+  const same: { parts: Piece[]; size: number; unserved: number[] } = {
     parts: [{ from: start, length: binary.size }],
     size: binary.size,
     unserved: [],
@@ -75,7 +75,7 @@ function trim(
   const content = selection.kept.reduce((sum, { size }) => sum + size, placeholder.length);
   // What a fat binary of nothing but a small entry would win is no reason to write one anew.
   if (fatHeaderSize + content >= binary.size) return { ...same, unserved: selection.unserved };
-  const parts: Part[] = [{ bytes: fatBinaryHeader(content) }, { bytes: placeholder }];
+  const parts: Piece[] = [{ bytes: fatBinaryHeader(content) }, { bytes: placeholder }];
   for (const { offset, size } of selection.kept) parts.push({ from: start + offset, length: size });
   return { parts, size: fatHeaderSize + content, unserved: selection.unserved };
 }

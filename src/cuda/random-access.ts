@@ -1,3 +1,4 @@
+import { type Piece, pieceLength } from "../elf/pieces.ts";
 import { brokenElf } from "../elf/view.ts";
 
 /** A file that is read in places: libraries of a gigabyte are never held in memory. */
@@ -8,24 +9,17 @@ export interface RandomAccess {
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
-/** A piece of a file that is being written: a range of the original, or bytes of its own. */
-export type Part = { from: number; length: number } | { bytes: Uint8Array };
-
 export function bytesSource(bytes: Uint8Array): RandomAccess {
   return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
-export function partLength(part: Part): number {
-  return "bytes" in part ? part.bytes.length : part.length;
-}
-
 /** The file that parts make, as one to read from: what is written can be checked before it is. */
-export function partsSource(original: RandomAccess, parts: readonly Part[]): RandomAccess {
+export function partsSource(original: RandomAccess, parts: readonly Piece[]): RandomAccess {
   const starts: number[] = [];
   let size = 0;
   for (const part of parts) {
     starts.push(size);
-    size += partLength(part);
+    size += pieceLength(part);
   }
   const read = async (offset: number, length: number): Promise<Uint8Array> => {
     const result = new Uint8Array(length);
@@ -35,7 +29,7 @@ export function partsSource(original: RandomAccess, parts: readonly Part[]): Ran
       const start = starts[index];
       if (!part || start === undefined) throw new RangeError(`a read at ${at} is outside of the file`);
       const skip = at - start;
-      const count = Math.min(partLength(part) - skip, offset + length - at);
+      const count = Math.min(pieceLength(part) - skip, offset + length - at);
       if (count === 0) continue;
       const chunk =
         "bytes" in part ? part.bytes.subarray(skip, skip + count) : await original.read(part.from + skip, count);
@@ -59,7 +53,7 @@ export function guarded(source: RandomAccess): RandomAccess {
 }
 
 /** The bytes that parts make, in order, in chunks of at most a megabyte; each is the reader's own. */
-export async function* streamParts(original: RandomAccess, parts: readonly Part[]): AsyncGenerator<Uint8Array> {
+export async function* streamParts(original: RandomAccess, parts: readonly Piece[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) {
     if ("bytes" in part) {
       if (part.bytes.length > 0) yield part.bytes;

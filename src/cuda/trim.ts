@@ -1,9 +1,10 @@
+import type { Piece } from "../elf/pieces.ts";
 import { readDeviceCode } from "./device-code.ts";
 import type { DeviceCode } from "./device-code.ts";
 import { packSection } from "./pack-section.ts";
 import type { PackedSection } from "./pack-section.ts";
 import { guarded, partsSource } from "./random-access.ts";
-import type { Part, RandomAccess } from "./random-access.ts";
+import type { RandomAccess } from "./random-access.ts";
 import { readReferences } from "./references.ts";
 import type { SelectOptions } from "./select.ts";
 import { layOut } from "./shrink.ts";
@@ -15,7 +16,7 @@ export interface TrimResult {
   before: number;
   after: number;
   /** The new file for `streamParts`; undefined when the library stays as it is. */
-  parts: Part[] | undefined;
+  parts: Piece[] | undefined;
   sections: TrimmedSection[];
   /** Why the library, or fat binaries of it, were left whole: one sentence each, without a full stop. */
   leftWhole: string[];

@@ -1,10 +1,10 @@
+import { type Piece, pieceLength } from "../elf/pieces.ts";
 import type { Segment } from "../elf/read.ts";
 import { brokenElf } from "../elf/view.ts";
 import type { ElfHeaders } from "./elf-headers.ts";
 import { bytesOf64, viewOf } from "./little-endian.ts";
 import type { PackedSection } from "./pack-section.ts";
-import type { Part } from "./random-access.ts";
-import { lastAtOrBefore, partLength } from "./random-access.ts";
+import { lastAtOrBefore } from "./random-access.ts";
 import type { References } from "./references.ts";
 import { moved, programHeaderSize } from "./shrink.ts";
 import type { Layout } from "./shrink.ts";
@@ -20,13 +20,13 @@ export function writeLayout(
   headers: ElfHeaders,
   layout: Layout,
   { packed, references, size }: { packed: readonly PackedSection[]; references: References; size: number },
-): { parts: Part[]; patches: Patch[] } {
+): { parts: Piece[]; patches: Patch[] } {
   const patches = [
     ...headerPatches(headers, layout),
     ...sectionPatches(headers, layout, packed),
     ...pointerPatches(references, packed),
   ].toSorted((a, b) => a.offset - b.offset);
-  const parts: Part[] = [];
+  const parts: Piece[] = [];
   let at = 0;
   for (const cut of layout.cuts) {
     const section = packed.find(({ original }) => original.section === cut.section);
@@ -36,7 +36,7 @@ export function writeLayout(
     const contentEnd = cut.section.offset + section.size;
     const isFirst = cut === layout.cuts[0];
     const table = isFirst ? tableParts(layout, contentEnd) : [];
-    const written = table.reduce((sum, part) => sum + partLength(part), contentEnd);
+    const written = table.reduce((sum, part) => sum + pieceLength(part), contentEnd);
     parts.push(...table, { bytes: new Uint8Array(end - cut.shift - written) });
     at = end;
   }
@@ -44,7 +44,7 @@ export function writeLayout(
   return { parts: merged(parts), patches };
 }
 
-function tableParts({ programHeaders, segments }: Layout, contentEnd: number): Part[] {
+function tableParts({ programHeaders, segments }: Layout, contentEnd: number): Piece[] {
   if (!programHeaders) return [];
   return [{ bytes: new Uint8Array(programHeaders.offset - contentEnd) }, { bytes: programHeaderTable(segments) }];
 }
@@ -128,8 +128,8 @@ function addressMap(packed: readonly PackedSection[]): (address: number) => numb
 }
 
 /** A range of the original with the patches that are inside of it. */
-function patched({ start, end }: { start: number; end: number }, patches: readonly Patch[]): Part[] {
-  const parts: Part[] = [];
+function patched({ start, end }: { start: number; end: number }, patches: readonly Patch[]): Piece[] {
+  const parts: Piece[] = [];
   let at = start;
   for (const { offset, bytes } of patches) {
     if (offset < start || offset >= end) continue;
@@ -142,10 +142,10 @@ function patched({ start, end }: { start: number; end: number }, patches: readon
 }
 
 /** Neighbours in the original as one part; empty ones left out. */
-function merged(parts: readonly Part[]): Part[] {
-  const result: Part[] = [];
+function merged(parts: readonly Piece[]): Piece[] {
+  const result: Piece[] = [];
   for (const part of parts) {
-    if (partLength(part) === 0) continue;
+    if (pieceLength(part) === 0) continue;
     const last = result.at(-1);
     if (last && "from" in last && "from" in part && last.from + last.length === part.from) {
       result[result.length - 1] = { from: last.from, length: last.length + part.length };

@@ -6,7 +6,7 @@ import { trimLibrary, type TrimResult } from "../cuda/trim.ts";
 import { type Piece, piecesSource, readPieces, sizeOfPieces } from "../elf/pieces.ts";
 import { strippedPieces } from "../elf/strip.ts";
 import type { PreparedFile } from "../wheel/install.ts";
-import type { DeviceLibrary } from "./wheel.ts";
+import type { DeviceLibrary } from "./device.ts";
 
 /** A library that is installed otherwise than its wheel has it. */
 export interface ChangedLibrary {

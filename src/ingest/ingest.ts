@@ -9,14 +9,8 @@ import { withFreshInput } from "./damaged-input.ts";
 import { type DebFacts, knownDeb } from "./deb.ts";
 import { type InterpreterFacts, knownInterpreter } from "./interpreter.ts";
 import type { IngestTasks } from "./tasks.ts";
-import {
-  type DeviceOptions,
-  type IngestedWheel,
-  knownWheel,
-  wheelEntries,
-  type WheelFacts,
-  type WheelTask,
-} from "./wheel.ts";
+import type { DeviceOptions } from "./device.ts";
+import { type IngestedWheel, knownWheel, wheelEntries, type WheelFacts, type WheelTask } from "./wheel.ts";
 import { findCollisions } from "./collisions.ts";
 
 export interface IngestServices {

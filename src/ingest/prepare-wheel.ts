@@ -5,15 +5,16 @@ import { type ElfFacts, elfFacts } from "../elf/facts.ts";
 import { SheafError } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { contentSize } from "../filesystem/entry.ts";
+import type { PythonLayout } from "../filesystem/layout.ts";
 import { byCodeUnit, byPath } from "../order.ts";
 import type { Store } from "../store/store.ts";
 import { openWheel, type WheelArchive } from "../wheel/archive.ts";
 import { parseWheelFilename } from "../wheel/filename.ts";
 import { type InstalledWheel, installWheel, namingWheel, type PreparedFile } from "../wheel/install.ts";
 import { RecordCheck } from "../wheel/verify-record.ts";
+import { type DeviceFacts, type DeviceLibrary, type DeviceOptions, type LeftOut, mayTrim } from "./device.ts";
 import { type ChangedLibrary, strip, stub, trim } from "./change-library.ts";
 import { isLargeFile, openWheelFile, unchangedContent, type WheelFile } from "./wheel-file.ts";
-import { type DeviceFacts, type DeviceLibrary, type LeftOut, mayTrim, type WheelTask } from "./wheel.ts";
 
 /** A wheel that is ready to be written as a segment. */
 export interface PreparedWheel {
@@ -26,7 +27,14 @@ export interface PreparedWheel {
   close(): void;
 }
 
-export interface PrepareOptions extends Pick<WheelTask, "filename" | "layout" | "strip" | "exclude" | "device"> {
+export interface PrepareOptions {
+  filename: string;
+  layout: PythonLayout;
+  strip: boolean;
+  /** Paths that another distribution has already put there with the same bytes. */
+  exclude: string[];
+  /** Absent: CUDA libraries stay as they are. */
+  device?: DeviceOptions;
   store: Store;
   emit: Emit;
 }

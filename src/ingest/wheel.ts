@@ -1,4 +1,3 @@
-import { isNvidiaLibrary } from "../cuda/libraries.ts";
 import type { ElfFacts } from "../elf/facts.ts";
 import { type Emit, silent } from "../events.ts";
 import type { EntryFacts } from "../filesystem/entry.ts";
@@ -7,6 +6,7 @@ import type { SegmentRef } from "../oci/compose-layer.ts";
 import type { Distribution } from "../resolve/resolution.ts";
 import type { Digest, Store } from "../store/store.ts";
 import { damagedRecord } from "./damaged-input.ts";
+import { type DeviceFacts, type DeviceOptions, mayTrim } from "./device.ts";
 
 /** What a wheel comes to in an image: its segment in the store, and the facts that plans are made of. */
 export interface WheelFacts {
@@ -27,47 +27,6 @@ export interface WheelFacts {
   segment: SegmentRef;
   /** What was done to its CUDA libraries; absent when nothing was. */
   device?: DeviceFacts;
-}
-
-/** What is done to the CUDA libraries of a wheel. */
-export interface DeviceOptions {
-  /** Compute capabilities as 86, 90; empty: all device code stays. */
-  targets: number[];
-  /** Files that are left out, sorted by path. */
-  leaveOut: LeftOut[];
-  /** NVIDIA's own libraries, which a wheel of somebody else's may carry, are changed too. Those of nvidia-* need no leave. */
-  pruneNvidia?: boolean;
-}
-
-/** Files of a wheel that are left out, or replaced by a stub. */
-export interface LeftOut {
-  /** Path in the wheel, as installed below the library folder; a trailing `*` stands for all that begin so. */
-  path: string;
-  how: "drop" | "stub";
-  /** As settings name the library: `cufft`. */
-  library: string;
-  /** What brings it back: `keep = ["cufft"]`. */
-  setting: string;
-}
-
-/** Sizes in bytes, of the libraries together. */
-export interface DeviceFacts {
-  before: number;
-  after: number;
-  /** Libraries with device code, and what was left out, sorted by path. */
-  libraries: DeviceLibrary[];
-}
-
-export interface DeviceLibrary {
-  /** In the wheel; the pattern of `leaveOut` where it stands for files that are no libraries. */
-  path: string;
-  before: number;
-  after: number;
-  outcome: "trimmed" | "whole" | "dropped" | "stubbed";
-  /** Why device code stayed. */
-  note?: string;
-  /** Targets that it has no code for, and had none: compute capabilities as 86. */
-  unserved?: number[];
 }
 
 /** A distribution with what its wheel comes to. */
@@ -181,12 +140,6 @@ function settled(store: Store, task: WheelTask): WheelTask {
   const isTrimmed = !libraries || libraries.some((path) => mayTrim(path, task));
   if (isTrimmed) return task;
   return device.leaveOut.length > 0 ? { ...rest, device: { ...device, targets: [] } } : rest;
-}
-
-/** Whether the device code of a library may be taken out: NVIDIA's licence gives no leave for its own. */
-export function mayTrim(path: string, { device, filename }: Pick<WheelTask, "device" | "filename">): boolean {
-  if (!device || device.targets.length === 0) return false;
-  return device.pruneNvidia === true || filename.startsWith("nvidia_") || !isNvidiaLibrary(path);
 }
 
 function wheelKey(task: WheelTask): string {

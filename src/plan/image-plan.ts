@@ -1,5 +1,5 @@
 import type { PythonLayout } from "../filesystem/layout.ts";
-import type { DeviceLibrary } from "../ingest/wheel.ts";
+import type { DeviceLibrary } from "../ingest/device.ts";
 import type { Platform } from "../platform.ts";
 import type { Sourced } from "../project/project.ts";
 

@@ -12,6 +12,7 @@ import { buildJson, builtExample, example, exampleTag } from "./example.ts";
 import { framework, projectOn, serveWheels } from "./local-index.ts";
 import { refused } from "./refusal.ts";
 import { copyStore, filesBelow, sheaf, startSheaf, temporaryFolder, writeFiles } from "./sheaf.ts";
+import { canMount } from "../lab/can-mount.ts";
 
 beforeAll(() => builtExample(), 300_000);
 
@@ -152,16 +153,6 @@ function expectWholeBlobs(folder: string): void {
       .update(fs.readFileSync(path.join(folder, file)))
       .digest("hex");
     expect(`sha256/${sum}`).toBe(file);
-  }
-}
-
-function canMount(): boolean {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
-  try {
-    execFileSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
   }
 }
 

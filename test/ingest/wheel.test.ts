@@ -15,13 +15,8 @@ import { summarizeDeviceCode } from "../../src/cuda/summary.ts";
 import { trimLibrary } from "../../src/cuda/trim.ts";
 import { stripElf } from "../../src/elf/strip.ts";
 import type { SheafEvent } from "../../src/events.ts";
-import {
-  ingestWheel,
-  knownWheel,
-  type DeviceOptions,
-  type WheelFacts,
-  type WheelTask,
-} from "../../src/ingest/wheel.ts";
+import type { DeviceOptions } from "../../src/ingest/device.ts";
+import { ingestWheel, knownWheel, type WheelFacts, type WheelTask } from "../../src/ingest/wheel.ts";
 import { openStore, sha256, type Store } from "../../src/store/store.ts";
 import { parseRecord } from "../../src/wheel/record.ts";
 import { has, temporary } from "../archive/oracle.ts";

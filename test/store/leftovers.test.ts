@@ -8,6 +8,7 @@ import { removeLeftovers } from "../../src/store/leftovers.ts";
 import { openScratch } from "../../src/store/scratch.ts";
 import { openStore } from "../../src/store/store.ts";
 import { temporary } from "../archive/oracle.ts";
+import { canMount } from "../lab/can-mount.ts";
 
 it("what this process did not end goes, what others write stays", () => {
   const store = openStore(temporary());
@@ -42,13 +43,3 @@ it.skipIf(!canMount())("a disk that is full is an error in words (needs root, to
   expect(write).toThrow(expect.objectContaining({ code: "SHEAF_DISK_FULL" }));
   scratch.close();
 });
-
-function canMount(): boolean {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
-  try {
-    execFileSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,5 +1,5 @@
 import { filesLeftOut } from "../../cuda/profiles.ts";
-import type { DeviceOptions } from "../../ingest/wheel.ts";
+import type { DeviceOptions } from "../../ingest/device.ts";
 import type { Distribution } from "../../resolve/resolution.ts";
 
 /** What is to be done to the CUDA libraries of an image. Part of its environment's key. */

@@ -1,4 +1,5 @@
-import type { DeviceLibrary, IngestedWheel } from "../../ingest/wheel.ts";
+import type { DeviceLibrary } from "../../ingest/device.ts";
+import type { IngestedWheel } from "../../ingest/wheel.ts";
 import { byCodeUnit, byPath } from "../../order.ts";
 import type { DevicePlan } from "../image-plan.ts";
 import { type DeviceRequest, partOfFile } from "./device-options.ts";

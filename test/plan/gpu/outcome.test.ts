@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import type { DeviceLibrary, IngestedWheel } from "../../../src/ingest/wheel.ts";
+import type { DeviceLibrary } from "../../../src/ingest/device.ts";
+import type { IngestedWheel } from "../../../src/ingest/wheel.ts";
 import { deviceOptionsOf } from "../../../src/plan/gpu/device-options.ts";
 import { deviceOutcome, partsStillNeeded } from "../../../src/plan/gpu/outcome.ts";
 
