@@ -1,3 +1,5 @@
+import { byPath } from "../order.ts";
+
 /** `full` leaves nothing out; the others leave out what such a process does not call. */
 export type CudaProfile = "full" | "training" | "inference";
 
@@ -257,9 +259,8 @@ export function filesLeftOut(distribution: string, parts: Iterable<string>): Lef
       for (const path of stub.flatMap((each) => placesOf(each, plain, isNvidia))) add("stub")(path);
     }
   }
-  const isCovered = ({ path }: LeftOutFile) =>
-    found.some((other) => other.path !== path && other.path.endsWith("*") && path.startsWith(other.path.slice(0, -1)));
-  return found.filter((each) => !isCovered(each)).sort((a, b) => (a.path === b.path ? 0 : a.path < b.path ? -1 : 1));
+  const isCovered = ({ path }: LeftOutFile) => found.some((other) => other.path !== path && isAmong(other.path, path));
+  return found.filter((each) => !isCovered(each)).sort(byPath);
 }
 
 /** `cufft` of nvidia-cufft-cu12. */
@@ -278,3 +279,8 @@ function placesOf(pattern: string, plain: string, isNvidia: boolean): string[] {
 }
 
 const releaseFolders = ["cu13", "cu14"];
+
+/** Whether a path is one that a pattern of a part's files stands for: a trailing `*` stands for all that begin so. */
+export function isAmong(pattern: string, path: string): boolean {
+  return pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+}

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { filesLeftOut, type LeftOutFile } from "../cuda/profiles.ts";
+import { normalizeName } from "../wheel/filename.ts";
 
 /** A distribution that is installed in a folder. */
 export interface InstalledDistribution {
@@ -24,7 +25,7 @@ export function distributionsAmong(files: readonly string[]): InstalledDistribut
     const info = path.dirname(file);
     const [, name, version] = /^(.+?)-([^-]+)\.dist-info$/.exec(path.basename(info)) ?? [];
     if (path.basename(file) !== "RECORD" || name === undefined || version === undefined) return [];
-    return [{ name: name.toLowerCase().replaceAll(/[-_.]+/g, "-"), version, root: path.dirname(info) }];
+    return [{ name: normalizeName(name), version, root: path.dirname(info) }];
   });
 }
 

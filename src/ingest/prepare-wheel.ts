@@ -1,6 +1,7 @@
 import type { ByteSource } from "../archive/byte-source.ts";
 import type { ZipEntry } from "../archive/zip-directory.ts";
 import { hasDeviceCode } from "../cuda/device-code.ts";
+import { isAmong } from "../cuda/profiles.ts";
 import { type ElfFacts, elfFacts } from "../elf/facts.ts";
 import { SheafError } from "../errors.ts";
 import type { Emit } from "../events.ts";
@@ -78,7 +79,7 @@ class Preparation {
     this.#drop(archive);
     for (const entry of archive.files) {
       if (this.#dropped.has(entry.path) || isScript(entry.path)) continue;
-      const leftOut = device?.leaveOut.find(({ how, path }) => how === "stub" && matches(path, entry.path));
+      const leftOut = device?.leaveOut.find(({ how, path }) => how === "stub" && isAmong(path, entry.path));
       if (leftOut || isLargeFile(this.#wheel, entry))
         await this.#prepare(entry, { record, ...(leftOut && { leftOut }) });
     }
@@ -122,7 +123,7 @@ class Preparation {
   #drop({ files }: WheelArchive): void {
     for (const { path: pattern, how } of this.#options.device?.leaveOut ?? []) {
       if (how !== "drop") continue;
-      const found = files.filter(({ path }) => matches(pattern, path) && !this.#dropped.has(path));
+      const found = files.filter(({ path }) => isAmong(pattern, path) && !this.#dropped.has(path));
       for (const { path, size } of found) {
         this.#dropped.add(path);
         if (isLibrary(path)) this.#libraries.push({ path, before: size, after: 0, outcome: "dropped" });
@@ -215,11 +216,6 @@ function isScript(path: string): boolean {
 
 function isLibrary(path: string): boolean {
   return /\.so(?:\.[\w.]+)?$/.test(path);
-}
-
-/** Whether a path is what a pattern of `leaveOut` says. */
-function matches(pattern: string, path: string): boolean {
-  return pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
 }
 
 /** Bytes of a wheel that is installed in memory whatever it unpacks to: fifty times as much at most. */

@@ -1,4 +1,4 @@
-import { filesLeftOut } from "../../cuda/profiles.ts";
+import { filesLeftOut, isAmong } from "../../cuda/profiles.ts";
 import type { DeviceOptions } from "../../ingest/device.ts";
 import type { Distribution } from "../../resolve/resolution.ts";
 
@@ -31,7 +31,5 @@ export function deviceOptionsOf(
 
 /** The part that a file of a wheel belongs to, of those that are left out. @param path below the library folder */
 export function partOfFile(distribution: string, path: string, leaveOut: readonly string[]): string | undefined {
-  return filesLeftOut(distribution, leaveOut).find((file) =>
-    file.path.endsWith("*") ? path.startsWith(file.path.slice(0, -1)) : path === file.path,
-  )?.part;
+  return filesLeftOut(distribution, leaveOut).find((file) => isAmong(file.path, path))?.part;
 }
